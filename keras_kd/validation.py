@@ -1,0 +1,103 @@
+"""Every check of an argument, and the one sentence it answers with.
+
+Each function returns the value it accepted, so a constructor reads
+`self.filters = positive_int("filters", filters)`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def number(name: str, value: Any, *, minimum: float, inclusive: bool) -> float:
+    """A finite float above `minimum` (or at it, where `inclusive`)."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if good and math.isfinite(value):
+        if value > minimum or (inclusive and value == minimum):
+            return float(value)
+    bound = {(0.0, True): "non-negative", (0.0, False): "positive"}.get(
+        (float(minimum), inclusive),
+        f"{'at least' if inclusive else 'more than'} {minimum}",
+    )
+    raise ValueError(f"`{name}` must be {bound}. Received: {name}={value!r}.")
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite float above zero."""
+    return number(name, value, minimum=0.0, inclusive=False)
+
+
+def non_negative(name: str, value: Any) -> float:
+    """A finite float, zero or above."""
+    return number(name, value, minimum=0.0, inclusive=True)
+
+
+def positive_int(name: str, value: Any) -> int:
+    """A whole number above zero."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value <= 0:
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}."
+        )
+    return int(value)
+
+
+def size(name: str, value: Any) -> tuple[int, int]:
+    """A pair `(height, width)` of positive integers; one integer means a square."""
+    pair = (value, value) if hasattr(value, "__index__") else value
+    if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+        raise ValueError(
+            f"`{name}` must be an integer or a pair (height, width). "
+            f"Received: {name}={value!r}."
+        )
+    return positive_int(name, pair[0]), positive_int(name, pair[1])
+
+
+def one_of(name: str, value: Any, choices: Iterable[Any]) -> Any:
+    """One of `choices`; the sentence names them, and the nearest."""
+    choices = list(choices)
+    if value in choices:
+        return value
+    raise ValueError(
+        f"`{name}` must be one of {choices}. "
+        f"Received: {name}={value!r}.{did_you_mean(value, choices)}"
+    )
+
+
+def callable_or_none(name: str, value: Any) -> Any:
+    """A function, or None."""
+    if value is not None and not callable(value):
+        raise TypeError(
+            f"`{name}` must be callable or None. Received: {name}={value!r}."
+        )
+    return value
+
+
+def did_you_mean(value: Any, choices: Iterable[Any]) -> str:
+    """`" Did you mean 'x'?"` with the nearest name, or an empty string."""
+    near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def unique_names(what: str, names: Sequence[str]) -> None:
+    """Refuse two things of one name: their log entries would overwrite."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"{what} must have different names. Received {repeated[0]!r} more "
+            f"than once in {list(names)}: pass `name=` to tell them apart."
+        )
+
+
+def same_shape(what: str, teacher: Sequence[Any], student: Sequence[Any]) -> None:
+    """Refuse static shapes that differ; None agrees with every size."""
+    agree = len(teacher) == len(student) and all(
+        t is None or s is None or t == s for t, s in zip(teacher, student, strict=True)
+    )
+    if not agree:
+        raise ValueError(
+            f"{what} compares tensors of one shape. Received: "
+            f"teacher {tuple(teacher)}, student {tuple(student)}."
+        )
