@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -101,3 +103,27 @@ def same_shape(what: str, teacher: Sequence[Any], student: Sequence[Any]) -> Non
             f"{what} compares tensors of one shape. Received: "
             f"teacher {tuple(teacher)}, student {tuple(student)}."
         )
+
+
+def listing(names: Iterable[Any], most: int = 40) -> str:
+    """Names for an error message: all of them, or the first `most` and a count."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{names[:most]}{more}"
+
+
+def destination(name: str, value: Any, suffix: str, *, overwrite: bool) -> Path:
+    """A path of that suffix with no file there, unless `overwrite`."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"`{name}` must be a path. Received: {name}={value!r}.")
+    path = Path(value)
+    if path.suffix != suffix:
+        raise ValueError(
+            f"`{name}` must end in {suffix!r}. Received: {name}={str(path)!r}."
+        )
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise FileExistsError(
+            f"`{name}` is there already: {str(path)!r}. "
+            "Pass overwrite=True to replace a file, or choose another name."
+        )
+    return path

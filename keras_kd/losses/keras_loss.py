@@ -1,0 +1,84 @@
+"""A loss of Keras's own, or a plain function, as a distillation loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from keras_kd.losses.loss import DistillationLoss, mean_over_positions
+from keras_kd.registration import register
+
+
+@register
+class KerasLoss(DistillationLoss):
+    """Wraps a Keras loss, its name, or a function `(teacher, student)`.
+
+    A built-in loss on a map returns a value per position, and a per-example
+    weight would then be laid on the wrong axis; here each example gets the mean
+    over its positions first.
+
+    Args:
+        loss: `keras.losses.Loss`, its name such as `"mse"`, or a function of
+            the teacher's and the student's tensor.
+        name: str. Defaults to the loss's own.
+        reduction: defaults to the loss's own.
+        dtype: as in `DistillationLoss`.
+
+    Example:
+
+    ```python
+    KerasLoss("mse")(teacher_features, student_features)
+    ```
+    """
+
+    takes_mask = True
+
+    def __init__(self, loss: Any, name: str | None = None, **kwargs: Any):
+        self.loss = keras.losses.get(loss)
+        if not callable(self.loss):
+            raise TypeError(
+                "`loss` must be a keras.losses.Loss, its name, or a function of "
+                f"(teacher, student). Received: loss={loss!r}."
+            )
+        inner = self.loss
+        if inner is keras.losses.kl_divergence or isinstance(
+            inner, keras.losses.KLDivergence
+        ):
+            raise ValueError(
+                "keras.losses.KLDivergence takes probabilities, and is wrong on "
+                "logits without a word: use "
+                "keras_kd.losses.KLDistillation(temperature=...)."
+            )
+        if isinstance(inner, keras.losses.Loss):
+            kwargs.setdefault("reduction", inner.reduction)
+        own_name = getattr(inner, "name", None) or getattr(inner, "__name__", "loss")
+        super().__init__(name=name or own_name.strip("<>"), **kwargs)
+
+    def call(self, teacher, student, mask=None):
+        of_values = getattr(self.loss, "call", self.loss)
+        values = of_values(teacher, student)
+        if not values.shape:
+            raise ValueError(
+                f"`{self.name}` must return one value per example, (batch,) or "
+                "(batch, ...). Received a scalar: leave the mean over the batch to "
+                "the reduction."
+            )
+        fits = mask is not None and len(mask.shape) == len(values.shape)
+        return mean_over_positions(values, mask if fits else None)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "loss": keras.saving.serialize_keras_object(self.loss),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        loss = keras.saving.deserialize_keras_object(config.pop("loss"))
+        return cls(loss, **config)
+
+
+def as_distillation_loss(loss: Any) -> DistillationLoss:
+    """A distillation loss as it is; anything else that Keras takes, wrapped."""
+    return loss if isinstance(loss, DistillationLoss) else KerasLoss(loss)

@@ -1,0 +1,287 @@
+"""Named places in a model, and one forward pass that keeps what was seen there.
+
+While the model runs, the tapped layers' `call` is wrapped for the duration of that
+run and what it returns is kept. So taps work in functional, Sequential, nested and
+subclassed models alike, in graphs and under XLA, and the model is left as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+
+from keras_kd.types import OUTPUT, Features, Tap, Taps
+from keras_kd.validation import did_you_mean, listing
+
+
+class TapError(ValueError):
+    """A tap that is not there, or does not run exactly once."""
+
+
+class FeatureExtractor:
+    """Runs a model once and returns its output and what its tapped layers returned.
+
+    Args:
+        model: a built `keras.Model` or layer: functional, Sequential, nested or
+            subclassed.
+        taps: names. `"block_2"` is a layer of the model, `"backbone/block_2"` a
+            layer of its layer `backbone`, `"output"` what the model returns,
+            `"output/boxes"` (or `"output/0"`) one of several outputs.
+
+    Raises:
+        ValueError: where a tap is not there (with what is, and the nearest name)
+            or the model is not built.
+
+    Example:
+
+    ```python
+    extractor = FeatureExtractor(model, ["backbone/block_2"])
+    features = extractor(images)  # {"output": …, "backbone/block_2": …}
+    ```
+    """
+
+    def __init__(self, model: keras.Model, taps: Iterable[Tap] = ()):
+        require_built(model)
+        self.model = model
+        self.taps = tuple(dict.fromkeys(taps))
+        self._layers = {
+            tap: find_layer(model, tap) for tap in self.taps if not is_output(tap)
+        }
+
+    def __call__(self, x: Any, training: bool = False) -> Features:
+        """One pass.
+
+        Args:
+            x: a batch, as the model takes it.
+            training: bool, handed to the model. Defaults to False.
+
+        Returns:
+            Dict from tap to tensor, always with `"output"`.
+
+        Raises:
+            ValueError: where a tapped layer runs twice, or not at all.
+        """
+        with _record(self._layers.values()) as recording:
+            y = self.model(x, training=training)
+        features = output_features(y)
+        for tap, layer in self._layers.items():
+            features[tap] = recording.only_value(tap, layer, self.model.name)
+        for tap in self.taps:
+            if tap not in features:
+                raise TapError(
+                    f"Tap {tap!r} not found in {self.model.name!r}: its outputs are "
+                    f"{listing(features)}."
+                )
+        return features
+
+    def spec(self, x: Any, training: bool = False) -> Features:
+        """The features' shapes and dtypes, found without computing anything.
+
+        Args:
+            x: `keras.KerasTensor`s in the structure of a batch.
+            training: bool. Defaults to False.
+
+        Returns:
+            Dict from tap to `keras.KerasTensor`.
+        """
+        return symbolically(functools.partial(self, training=training), x)
+
+
+def is_output(tap: Tap) -> bool:
+    """Whether a tap names the model's output or a part of it."""
+    return tap == OUTPUT or tap.startswith(f"{OUTPUT}/")
+
+
+def output_features(y: Any) -> dict[Tap, Any]:
+    """A model's output under the names of its taps: whole, and part by part."""
+    features = {OUTPUT: y}
+    if isinstance(y, dict):
+        features |= {f"{OUTPUT}/{key}": part for key, part in y.items()}
+    elif isinstance(y, (list, tuple)):
+        features |= {f"{OUTPUT}/{index}": part for index, part in enumerate(y)}
+    return features
+
+
+def select(features: Features, taps: Taps) -> Any:
+    """The feature at one tap, or the list of those at several."""
+    if isinstance(taps, str):
+        return features[taps]
+    return [features[tap] for tap in taps]
+
+
+def flat_taps(taps: Taps) -> list[Tap]:
+    """One tap or several, as a list."""
+    return [taps] if isinstance(taps, str) else list(taps)
+
+
+def find_layer(model: keras.layers.Layer, tap: Tap) -> keras.layers.Layer:
+    """The layer at a path of names, such as `"backbone/block_2"`.
+
+    Raises:
+        ValueError: with the layers that are there, and the nearest path.
+    """
+    layer, path = model, ""
+    for part in tap.split("/"):
+        children = _children(layer)
+        if part not in children:
+            paths = list(_walk(model))
+            near = [p for p in paths if p.endswith(f"/{part}")]
+            hint = did_you_mean(near[0], near) if near else did_you_mean(tap, paths)
+            raise TapError(
+                f"Tap {tap!r} not found in {model.name!r}. "
+                f"Available: {listing(path + name for name in children)}.{hint}"
+            )
+        layer, path = children[part], f"{path}{part}/"
+    return layer
+
+
+def require_built(model: keras.layers.Layer) -> None:
+    """Refuse a model that does not have its variables yet."""
+    if not isinstance(model, keras.layers.Layer):
+        raise TypeError(f"Expected a keras.Model. Received: {model!r}.")
+    if not model.built:
+        raise ValueError(
+            f"{model.name!r} is not built, so its taps and shapes are unknown: call "
+            "it on a batch, or `model.build(input_shape)`, first."
+        )
+
+
+def input_spec(model: keras.layers.Layer) -> Any:
+    """What a built model takes, as `keras.KerasTensor`s with an open batch axis.
+
+    Raises:
+        ValueError: where a subclassed model does not remember its input's shape.
+    """
+    if isinstance(model, keras.Sequential):
+        return _open_batch(model.inputs[0])
+    if getattr(model, "inputs", None):
+        return keras.tree.map_structure(_open_batch, model.input)
+    shapes = model.get_build_config() or {}
+    shapes = shapes.get("shapes_dict", shapes)
+    if not shapes or None in shapes.values():
+        raise ValueError(
+            f"{model.name!r} does not remember the shape it was built for: call it "
+            "on a batch first."
+        )
+    return keras.tree.map_shape_structure(
+        lambda shape: _open_batch(keras.KerasTensor(shape, "float32")),
+        next(iter(shapes.values())),
+    )
+
+
+def symbolically(function: Callable, *args: Any) -> Any:
+    """What `function` would return for `keras.KerasTensor`s, computing nothing."""
+    refused: list[TapError] = []
+
+    class Symbolic(keras.Operation):
+        def call(self, *args):
+            try:
+                return function(*args)
+            except TapError as error:
+                refused.append(error)
+                raise
+
+    try:
+        return Symbolic().compute_output_spec(*args)
+    except Exception:
+        # Keras wraps what goes wrong in here; our own sentence stands alone.
+        if refused:
+            raise refused[0] from None
+        raise
+
+
+def _open_batch(x):
+    return keras.KerasTensor((None, *x.shape[1:]), x.dtype)
+
+
+def _children(layer):
+    layers = layer._flatten_layers(include_self=False, recursive=False)
+    return {x.name: x for x in layers if not isinstance(x, keras.layers.InputLayer)}
+
+
+def _walk(layer, prefix="", depth=6) -> Iterator[Tap]:
+    for name, child in _children(layer).items():
+        yield prefix + name
+        if depth:
+            yield from _walk(child, f"{prefix}{name}/", depth - 1)
+
+
+class _Recording:
+    """What the wanted layers returned during one pass."""
+
+    def __init__(self, layers):
+        self.values: dict[int, list] = {id(layer): [] for layer in layers}
+
+    def keep(self, layer, value):
+        if id(layer) in self.values:
+            self.values[id(layer)].append(value)
+
+    def only_value(self, tap, layer, model_name):
+        values = self.values[id(layer)]
+        if len(values) != 1:
+            count = "did not run" if not values else f"ran {len(values)} times"
+            raise TapError(
+                f"Tap {tap!r} {count} in one pass of {model_name!r}: tap a layer "
+                "that runs exactly once."
+            )
+        return values[0]
+
+
+_active: contextvars.ContextVar[_Recording | None] = contextvars.ContextVar(
+    "keras_kd_recording", default=None
+)
+_lock = threading.Lock()
+_wrapped: dict[int, int] = {}
+
+
+@contextlib.contextmanager
+def _record(layers: Iterable[keras.layers.Layer]) -> Iterator[_Recording]:
+    """Keep what `layers` return in this thread, for the duration of the block."""
+    layers = list(layers)
+    recording = _Recording(layers)
+    for layer in layers:
+        _wrap(layer)
+    token = _active.set(recording)
+    try:
+        yield recording
+    finally:
+        _active.reset(token)
+        for layer in layers:
+            _unwrap(layer)
+
+
+def _wrap(layer):
+    # Replicas run in threads of their own and share the model: the first one in
+    # wraps the layer, the last one out unwraps it, and each records for itself.
+    with _lock:
+        users = _wrapped.get(id(layer), 0)
+        _wrapped[id(layer)] = users + 1
+        if users:
+            return
+        attribute = "quantized_call" if layer.quantization_mode else "call"
+        original = getattr(layer, attribute)
+
+        @functools.wraps(original)
+        def recorded(*args, **kwargs):
+            value = original(*args, **kwargs)
+            if recording := _active.get():
+                recording.keep(layer, value)
+            return value
+
+        # Past Keras's attribute tracking, which has no business with it.
+        layer.__dict__[attribute] = recorded
+
+
+def _unwrap(layer):
+    with _lock:
+        _wrapped[id(layer)] -= 1
+        if not _wrapped[id(layer)]:
+            del _wrapped[id(layer)]
+            attribute = "quantized_call" if layer.quantization_mode else "call"
+            del layer.__dict__[attribute]

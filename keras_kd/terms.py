@@ -1,0 +1,238 @@
+"""A term: where to look in both models, how to meet, what to compare, how much it
+counts. Losses and layers know nothing of each other; here they are joined.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_kd.hyperparameters import Hyperparameter
+from keras_kd.layers import adapter_for
+from keras_kd.losses.keras_loss import as_distillation_loss
+from keras_kd.losses.loss import mean_over_positions
+from keras_kd.registration import register
+from keras_kd.taps import is_output, output_features
+from keras_kd.types import OUTPUT, Number, Taps
+from keras_kd.validation import non_negative
+
+AUTO = "auto"
+
+
+@register
+class DistillationTerm(keras.layers.Layer):
+    """One comparison of teacher and student within a distillation.
+
+    Args:
+        loss: `DistillationLoss`, or a Keras loss, its name, or a function
+            `(teacher, student)`, which are wrapped.
+        student: the student's tap, or a list of them for a loss over several
+            features. Defaults to `"output"`.
+        teacher: the teacher's. Defaults to `"output"`.
+        adapter: a layer that brings the student's feature to the teacher's shape;
+            `"auto"` lets `layers.adapter_for` choose by shape where the loss
+            compares features; a function `(student_shape, teacher_shape)` that
+            returns a layer; or None. Defaults to `"auto"`.
+        weight: non-negative float, or a schedule of the optimizer's step.
+            `term.weight` is a variable. Defaults to 1.
+        name: str, the entry in the logs. Defaults to the loss's name, with the
+            student's tap where that is not the output.
+
+    Example:
+
+    ```python
+    term = DistillationTerm(
+        Hint(), student="block_2", teacher="conv4_block6_out", weight=100.0
+    )
+    term.weight.assign(50.0)
+    ```
+    """
+
+    def __init__(
+        self,
+        loss: Any,
+        student: Taps = OUTPUT,
+        teacher: Taps = OUTPUT,
+        adapter: Any = AUTO,
+        weight: Number = 1.0,
+        name: str | None = None,
+        dtype: Any = "float32",
+        **kwargs: Any,
+    ):
+        loss = as_distillation_loss(loss)
+        super().__init__(
+            name=name or default_name(loss.name, student), dtype=dtype, **kwargs
+        )
+        self.loss = loss
+        self.student = checked_taps("student", student)
+        self.teacher = checked_taps("teacher", teacher)
+        self.adapter = checked_adapter(adapter)
+        self.weight = Hyperparameter(weight, "weight", non_negative)
+        # Held here too, so that checkpoints keep what a callback set.
+        self.hyperparameters = [
+            self.weight,
+            *(x for x in vars(loss).values() if isinstance(x, Hyperparameter)),
+        ]
+
+    def build(self, student_shape, teacher_shape):
+        """Make the adapter that the shapes ask for, and check that they can meet.
+
+        Raises:
+            ValueError: where the tensors cannot be compared.
+        """
+        if self.adapter == AUTO:
+            feature = self.loss.compares == "features" and isinstance(self.student, str)
+            made = (
+                adapter_for(student_shape, teacher_shape, self.dtype_policy)
+                if feature
+                else None
+            )
+            self.adapter = made
+        elif is_factory(self.adapter):
+            self.adapter = self.adapter(student_shape, teacher_shape)
+        adapted = student_shape
+        if self.adapter is not None:
+            if not self.adapter.built:
+                self.adapter.build(student_shape)
+            adapted = self.adapter.compute_output_shape(student_shape)
+        for what in (student_shape, teacher_shape, adapted):
+            if isinstance(what, dict):
+                raise ValueError(
+                    f"Term {self.name!r} reads a structure of outputs, {list(what)}: "
+                    "name one, such as 'output/"
+                    f"{next(iter(what))}'."
+                )
+        self._check(adapted, teacher_shape)
+
+    def call(
+        self, student, teacher, labels=None, sample_weight=None, training=False
+    ) -> Any:
+        """The unweighted value of the term.
+
+        Args:
+            student: the student's feature at the term's tap, or a list of them.
+            teacher: the teacher's. No gradient flows into it.
+            labels: the batch's labels, for a loss that uses them.
+            sample_weight: tensor `(batch,)`, or `(batch, ...)` whose mean over the
+                positions counts, or a structure of them in the form of the outputs.
+            training: bool, handed to the adapter.
+
+        Returns:
+            Scalar.
+        """
+        teacher = keras.tree.map_structure(ops.stop_gradient, teacher)
+        if self.adapter is not None:
+            student = call_layer(self.adapter, student, training)
+        if self.loss.uses_labels:
+            teacher = {"teacher": teacher, "labels": self._own_labels(labels)}
+        mask = getattr(student, "_keras_mask", None)
+        weight = self._own_weight(sample_weight, mask)
+        return self.loss(teacher, student, sample_weight=weight)
+
+    def get_config(self):
+        adapter = self.adapter
+        if adapter is not None and adapter != AUTO:
+            adapter = keras.saving.serialize_keras_object(adapter)
+        return {
+            **super().get_config(),
+            "loss": keras.saving.serialize_keras_object(self.loss),
+            "student": self.student,
+            "teacher": self.teacher,
+            "adapter": adapter,
+            "weight": self.weight.get_config(),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for key in ("loss", "adapter"):
+            if isinstance(config[key], dict):
+                config[key] = keras.saving.deserialize_keras_object(config[key])
+        return cls(**config)
+
+    def _check(self, student_shape, teacher_shape):
+        try:
+            if student_shape and not isinstance(student_shape[0], (tuple, list)):
+                self.loss.check_shapes(tuple(teacher_shape), tuple(student_shape))
+        except ValueError as error:
+            raise ValueError(f"Term {self.name!r} cannot compare: {error}") from None
+
+    def _own_labels(self, labels):
+        if labels is None:
+            raise ValueError(
+                f"Term {self.name!r} uses labels, and the batch has none: pass `y`."
+            )
+        return part_of(labels, self.student)
+
+    def _own_weight(self, sample_weight, mask):
+        if sample_weight is None:
+            return None
+        own = part_of(sample_weight, self.student)
+        parts = [w for w in keras.tree.flatten(own) if w is not None]
+        per_example = [
+            mean_over_positions(w, mask if _fits(mask, w) else None)
+            for w in (ops.cast(w, self.loss.dtype) for w in parts)
+        ]
+        return sum(per_example) / len(per_example) if per_example else None
+
+
+def as_term(term: Any) -> DistillationTerm:
+    """A term as it is; a loss as a term on both outputs."""
+    return term if isinstance(term, DistillationTerm) else DistillationTerm(term)
+
+
+def default_name(loss_name: str, student: Taps) -> str:
+    """`"hint_block_2"`: the loss, and the student's tap if it is an inner one."""
+    if student == OUTPUT or not isinstance(student, (str, list, tuple)):
+        return loss_name
+    taps = [student] if isinstance(student, str) else student
+    return re.sub(r"\W+", "_", "_".join([loss_name, *taps]))
+
+
+def checked_taps(name: str, taps: Any) -> Taps:
+    """A tap, or a non-empty list of taps."""
+    if isinstance(taps, str) and taps:
+        return taps
+    if isinstance(taps, Sequence) and taps and all(isinstance(t, str) for t in taps):
+        return list(taps)
+    raise TypeError(
+        f"`{name}` must be a tap, such as 'output' or 'backbone/block_2', or a list "
+        f"of taps. Received: {name}={taps!r}."
+    )
+
+
+def checked_adapter(adapter: Any) -> Any:
+    """A layer, `"auto"`, a function that makes a layer, or None."""
+    if adapter is None or adapter == AUTO or callable(adapter):
+        return adapter
+    raise TypeError(
+        "`adapter` must be a layer, 'auto', a function (student_shape, "
+        f"teacher_shape) -> layer, or None. Received: adapter={adapter!r}."
+    )
+
+
+def is_factory(adapter: Any) -> bool:
+    """Whether an adapter is a function that still has to make the layer."""
+    return callable(adapter) and not isinstance(adapter, keras.layers.Layer)
+
+
+def call_layer(layer: Callable, x: Any, training: bool) -> Any:
+    """Call a layer, with `training` where it takes it."""
+    if getattr(layer, "_call_has_training_arg", False):
+        return layer(x, training=training)
+    return layer(x)
+
+
+def part_of(structure: Any, taps: Taps) -> Any:
+    """The part of labels or sample weights that belongs to an output's tap."""
+    if isinstance(taps, str) and is_output(taps) and keras.tree.is_nested(structure):
+        return output_features(structure).get(taps, structure)
+    return structure
+
+
+def _fits(mask, weight):
+    return mask is not None and len(mask.shape) == len(weight.shape)
