@@ -23,9 +23,9 @@ from keras import ops
 from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.metrics import TeacherMetric
 from keras_kd.registration import register
-from keras_kd.taps import FeatureExtractor, output_features, require_built, select
+from keras_kd.taps import output_features, require_built, select
 from keras_kd.targets import unpack_targets
-from keras_kd.teachers import Teacher, as_teacher
+from keras_kd.teachers import as_teacher
 from keras_kd.terms import DistillationTerm, as_term
 from keras_kd.types import OUTPUT, Features, Number
 from keras_kd.validation import non_negative, unique_names
@@ -82,6 +82,8 @@ class Distiller(keras.Model):
     Logs hold `loss`, `hard_loss`, one entry per term and the compiled metrics.
     """
 
+    teacher: Any  # a Teacher or None; what is assigned is wrapped and checked
+
     def __init__(
         self,
         teacher: Any,
@@ -107,15 +109,17 @@ class Distiller(keras.Model):
             key: keras.metrics.Mean(name=key) for key in ("hard_loss", *names)
         }
         self.teacher_metrics: list[TeacherMetric] = []
-        self.teacher: Teacher | None = teacher
+        self.teacher = teacher
         self.built = True
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "teacher":
             # A plain object: Keras would track a model, and save it.
-            value = as_teacher(value)
+            value = None if value is None else as_teacher(value)
             extractor = connect(value, self.student, self.terms)
             super().__setattr__("student_features", extractor)
+            # A traced graph would go on with the teacher it has seen.
+            self.train_function = self.test_function = None
         super().__setattr__(name, value)
 
     @classmethod
@@ -208,17 +212,17 @@ class Distiller(keras.Model):
     ):
         hard = self._hard_loss(y, y_pred, sample_weight, training)
         step = _step.get()
-        if step is None or not training:
+        if step is None or step.student is None or not training:
             return hard + self._penalties(self.student)
-        student = step.student
-        if step.teacher is None:
-            step.teacher = self.teacher(x, teacher_taps(self.terms), student)
+        student, teacher = step.student, step.teacher
+        if teacher is None:
+            teacher = step.teacher = self.teacher(x, teacher_taps(self.terms), student)
         total = self.hard_loss_weight * hard
         values = {"hard_loss": hard}
         for term in self.terms:
             value = values[term.name] = term(
                 select(student, term.student),
-                select(step.teacher, term.teacher),
+                select(teacher, term.teacher),
                 labels=y,
                 sample_weight=sample_weight,
                 training=training,
@@ -255,7 +259,7 @@ class Distiller(keras.Model):
         return cls(None, **config)
 
     def _live_features(self, x):
-        """The teacher's features outside the gradient tape, unless it is the student."""
+        """The teacher's features, outside the tape; None if it is the student."""
         if self.teacher is None:
             raise ValueError(
                 "The Distiller has no teacher and the batch no stored targets: set "

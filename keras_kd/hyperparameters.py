@@ -37,8 +37,8 @@ class Hyperparameter(keras.Variable):
     ):
         if isinstance(value, dict):
             value = keras.saving.deserialize_keras_object(value)
-        self.schedule = value if callable(value) else None
-        start = float(value(0)) if self.schedule else value
+        self.schedule: Any = value if callable(value) else None
+        start = float(self.schedule(0)) if self.schedule else value
         super().__init__(
             check(name, start),
             dtype="float32",

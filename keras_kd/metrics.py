@@ -10,7 +10,7 @@ from keras import ops
 from keras_kd.losses.logit import kl_divergence
 from keras_kd.registration import register
 from keras_kd.types import OUTPUT, Tap
-from keras_kd.validation import positive
+from keras_kd.validation import positive, same_shape
 
 
 class TeacherMetric(keras.metrics.MeanMetricWrapper):
@@ -85,7 +85,11 @@ class TeacherStudentKL(TeacherMetric):
         super().__init__(self._divergence, name, output, dtype)
 
     def _divergence(self, teacher, student):
-        return kl_divergence(teacher, student, self.temperature)
+        """One value per position, so that masks and weights of positions fit."""
+        same_shape(self.name, teacher.shape, student.shape)
+        flat = [ops.reshape(x, (-1, x.shape[-1])) for x in (teacher, student)]
+        values = kl_divergence(*flat, self.temperature)
+        return ops.reshape(values, ops.shape(student)[:-1])
 
     def get_config(self):
         return {**super().get_config(), "temperature": self.temperature}

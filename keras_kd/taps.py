@@ -109,7 +109,17 @@ def output_features(y: Any) -> dict[Tap, Any]:
 
 
 def select(features: Features, taps: Taps) -> Any:
-    """The feature at one tap, or the list of those at several."""
+    """The feature at one tap, or the list of those at several.
+
+    Raises:
+        ValueError: where the features do not hold a tap, as stored targets may.
+    """
+    for tap in flat_taps(taps):
+        if tap not in features:
+            raise TapError(
+                f"Tap {tap!r} not found in the features at hand. "
+                f"Available: {listing(features)}.{did_you_mean(tap, features)}"
+            )
     if isinstance(taps, str):
         return features[taps]
     return [features[tap] for tap in taps]
@@ -201,8 +211,16 @@ def _open_batch(x):
 
 
 def _children(layer):
+    """A layer's own layers by name, and by attribute for those of a subclass."""
     layers = layer._flatten_layers(include_self=False, recursive=False)
-    return {x.name: x for x in layers if not isinstance(x, keras.layers.InputLayer)}
+    named = {x.name: x for x in layers if not isinstance(x, keras.layers.InputLayer)}
+    own = {id(x) for x in named.values()}
+    attributes = {
+        key: value
+        for key, value in vars(layer).items()
+        if id(value) in own and not key.startswith("_")
+    }
+    return {**attributes, **named}
 
 
 def _walk(layer, prefix="", depth=6) -> Iterator[Tap]:

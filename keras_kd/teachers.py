@@ -267,13 +267,13 @@ class SelfTeacher(Teacher):
         return tuple(taps)
 
 
-def as_teacher(teacher: Any) -> Teacher | None:
-    """A teacher as it is, a model as a `FrozenTeacher`, None as None.
+def as_teacher(teacher: Any) -> Teacher:
+    """A teacher as it is, a model as a `FrozenTeacher`.
 
     Raises:
         TypeError: for anything else.
     """
-    if teacher is None or isinstance(teacher, Teacher):
+    if isinstance(teacher, Teacher):
         return teacher
     if isinstance(teacher, keras.Model):
         return FrozenTeacher(teacher)

@@ -67,6 +67,7 @@ class DistillationTerm(keras.layers.Layer):
         super().__init__(
             name=name or default_name(loss.name, student), dtype=dtype, **kwargs
         )
+        self.supports_masking = True
         self.loss = loss
         self.student = checked_taps("student", student)
         self.teacher = checked_taps("teacher", teacher)
@@ -84,29 +85,35 @@ class DistillationTerm(keras.layers.Layer):
         Raises:
             ValueError: where the tensors cannot be compared.
         """
+        self._refuse_structures(student_shape, teacher_shape)
         if self.adapter == AUTO:
-            feature = self.loss.compares == "features" and isinstance(self.student, str)
-            made = (
+            one = isinstance(self.student, str) and isinstance(self.teacher, str)
+            self.adapter = (
                 adapter_for(student_shape, teacher_shape, self.dtype_policy)
-                if feature
+                if one and self.loss.compares == "features"
                 else None
             )
-            self.adapter = made
         elif is_factory(self.adapter):
             self.adapter = self.adapter(student_shape, teacher_shape)
-        adapted = student_shape
+        if self.adapter is not None and not self.adapter.built:
+            self.adapter.build(student_shape)
+        self.check_shapes(student_shape, teacher_shape)
+
+    def check_shapes(self, student_shape, teacher_shape):
+        """Refuse features of static shapes that the loss cannot compare.
+
+        Raises:
+            ValueError: with both shapes, as the loss would see them.
+        """
+        self._refuse_structures(student_shape, teacher_shape)
         if self.adapter is not None:
-            if not self.adapter.built:
-                self.adapter.build(student_shape)
-            adapted = self.adapter.compute_output_shape(student_shape)
-        for what in (student_shape, teacher_shape, adapted):
-            if isinstance(what, dict):
-                raise ValueError(
-                    f"Term {self.name!r} reads a structure of outputs, {list(what)}: "
-                    "name one, such as 'output/"
-                    f"{next(iter(what))}'."
-                )
-        self._check(adapted, teacher_shape)
+            student_shape = self.adapter.compute_output_shape(student_shape)
+        if _is_structure(student_shape) or _is_structure(teacher_shape):
+            return  # a loss over several features knows what it wants
+        try:
+            self.loss.check_shapes(tuple(teacher_shape), tuple(student_shape))
+        except ValueError as error:
+            raise ValueError(f"Term {self.name!r} cannot compare: {error}") from None
 
     def call(
         self, student, teacher, labels=None, sample_weight=None, training=False
@@ -133,6 +140,10 @@ class DistillationTerm(keras.layers.Layer):
         weight = self._own_weight(sample_weight, mask)
         return self.loss(teacher, student, sample_weight=weight)
 
+    def compute_mask(self, inputs, previous_mask):
+        """None: padding is counted in the value, which is a scalar."""
+        return None
+
     def get_config(self):
         adapter = self.adapter
         if adapter is not None and adapter != AUTO:
@@ -154,12 +165,15 @@ class DistillationTerm(keras.layers.Layer):
                 config[key] = keras.saving.deserialize_keras_object(config[key])
         return cls(**config)
 
-    def _check(self, student_shape, teacher_shape):
-        try:
-            if student_shape and not isinstance(student_shape[0], (tuple, list)):
-                self.loss.check_shapes(tuple(teacher_shape), tuple(student_shape))
-        except ValueError as error:
-            raise ValueError(f"Term {self.name!r} cannot compare: {error}") from None
+    def _refuse_structures(self, student_shape, teacher_shape):
+        sides = (self.student, student_shape), (self.teacher, teacher_shape)
+        for tap, shape in sides:
+            if isinstance(tap, str) and _is_structure(shape):
+                parts = [key for key in output_features(shape) if key != OUTPUT]
+                raise ValueError(
+                    f"Term {self.name!r} reads the tap {tap!r}, which is a structure: "
+                    f"name one of its parts, {parts}."
+                )
 
     def _own_labels(self, labels):
         if labels is None:
@@ -232,6 +246,11 @@ def part_of(structure: Any, taps: Taps) -> Any:
     if isinstance(taps, str) and is_output(taps) and keras.tree.is_nested(structure):
         return output_features(structure).get(taps, structure)
     return structure
+
+
+def _is_structure(shape):
+    """Whether this is several shapes, and not one."""
+    return isinstance(shape, dict) or any(isinstance(x, (tuple, list)) for x in shape)
 
 
 def _fits(mask, weight):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 def number(name: str, value: Any, *, minimum: float, inclusive: bool) -> float:
     """A finite float above `minimum` (or at it, where `inclusive`)."""
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if good and math.isfinite(value):
         if value > minimum or (inclusive and value == minimum):
             return float(value)
@@ -39,7 +40,8 @@ def non_negative(name: str, value: Any) -> float:
 
 def positive_int(name: str, value: Any) -> int:
     """A whole number above zero."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value <= 0:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value <= 0:
         raise ValueError(
             f"`{name}` must be a positive integer. Received: {name}={value!r}."
         )
@@ -48,7 +50,7 @@ def positive_int(name: str, value: Any) -> int:
 
 def size(name: str, value: Any) -> tuple[int, int]:
     """A pair `(height, width)` of positive integers; one integer means a square."""
-    pair = (value, value) if hasattr(value, "__index__") else value
+    pair = (value, value) if isinstance(value, numbers.Integral) else value
     if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
         raise ValueError(
             f"`{name}` must be an integer or a pair (height, width). "
@@ -102,6 +104,15 @@ def same_shape(what: str, teacher: Sequence[Any], student: Sequence[Any]) -> Non
         raise ValueError(
             f"{what} compares tensors of one shape. Received: "
             f"teacher {tuple(teacher)}, student {tuple(student)}."
+        )
+
+
+def several_classes(what: str, shape: Sequence[Any]) -> None:
+    """Refuse logits of a single class: their softmax is 1 whatever they are."""
+    if shape[-1] == 1:
+        raise ValueError(
+            f"{what} takes logits of two classes or more. Received the shape "
+            f"{tuple(shape)}. One sigmoid logit z is the pair [0, z]."
         )
 
 

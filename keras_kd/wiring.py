@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import keras
@@ -47,8 +48,7 @@ def connect(
                 shapes(select(seen_in_student, term.student)),
                 shapes(select(seen_in_teacher, term.teacher)),
             )
-            if not term.built:
-                term.build(*pair)
+            term.check_shapes(*pair) if term.built else term.build(*pair)
     return extractor
 
 
@@ -123,6 +123,7 @@ def _layers_with_weights(model):
 def _gist(error):
     """The line of a Keras error that says what was wrong."""
     frame = ("Could not automatically", "Exception encountered", "Arguments", "•")
-    lines = [line.strip() for line in str(error).splitlines()]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines()]
     said = [line for line in lines if line and not line.startswith(frame)]
     return said[0] if said else type(error).__name__

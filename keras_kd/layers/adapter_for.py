@@ -44,7 +44,8 @@ def adapter_for(
     adapter_for((None, 10), (None, 10))  # None
     ```
     """  # noqa: E501
-    student, teacher = tuple(student_shape[1:]), tuple(teacher_shape[1:])
+    student: Any = tuple(student_shape[1:])
+    teacher: Any = tuple(teacher_shape[1:])
     ranks = len(student), len(teacher)
     if student == teacher:
         return None

@@ -65,6 +65,11 @@ class DenseAdapter(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(
+                "DenseAdapter takes (batch, ..., features) of known features. "
+                f"Received the shape {tuple(input_shape)}."
+            )
         self.dense.build(input_shape)
         if self.norm is not None:
             self.norm.build((*input_shape[:-1], self.units))

@@ -81,10 +81,15 @@ class FeatureAdapter(keras.layers.Layer):
         )
 
     def build(self, input_shape):
-        if len(input_shape) != 4:
+        if len(input_shape) != 4 or input_shape[-1] is None:
             raise ValueError(
-                "FeatureAdapter takes a map (batch, height, width, channels). "
-                f"Received the shape {tuple(input_shape)}."
+                "FeatureAdapter takes a map (batch, height, width, channels) of "
+                f"known channels. Received the shape {tuple(input_shape)}."
+            )
+        if self.resize == "pool" and self.size and None in input_shape[1:3]:
+            raise ValueError(
+                "`resize='pool'` takes a map of known height and width. Received "
+                f"the shape {tuple(input_shape)}. Use 'bilinear', 'nearest' or 'auto'."
             )
         if self.resize == "pool" and self._grows(input_shape):
             raise ValueError(

@@ -69,6 +69,7 @@ class TokenAdapter(keras.layers.Layer):
         self.dense = keras.layers.Dense(
             self.units, dtype=self.dtype_policy, name="dense"
         )
+        self.supports_masking = True
 
     def build(self, input_shape):
         rank = {"tokens": 4, "map": 3}[self.to]
@@ -94,6 +95,10 @@ class TokenAdapter(keras.layers.Layer):
         if self.to == "map":
             return (input_shape[0], height, width, self.units)
         return (input_shape[0], height * width + self.class_token, self.units)
+
+    def compute_mask(self, inputs, previous_mask):
+        """None: a grid has no padding."""
+        return None
 
     def get_config(self):
         return {
@@ -125,9 +130,8 @@ class TokenAdapter(keras.layers.Layer):
 
     def _to_map(self, x):
         x = x[:, 1:] if self.class_token else x
-        height, width = square_grid(x.shape[1])
-        x = self.dense(x)
-        x = ops.reshape(x, (-1, height, width, self.units))
+        side = math.isqrt(x.shape[1])
+        x = ops.reshape(self.dense(x), (-1, side, side, self.units))
         return resize_map(x, self.size)
 
 

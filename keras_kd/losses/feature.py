@@ -42,9 +42,15 @@ def _euclidean(teacher, student):
 
 
 def l2_normalize(x: Any, axis: Any = -1) -> Any:
-    """`x / max(‖x‖₂, 1e-12)`, with a finite gradient at 0."""
+    """`x / ‖x‖₂`; 0, with the gradient 0, where the norm is 1e-12 or less.
+
+    The gradient of `x / max(‖x‖₂, 1e-12)` is 1e12 there, which overflows on its
+    way into a student of half precision.
+    """
     squared = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    return x * ops.rsqrt(ops.maximum(squared, 1e-24))
+    zero = squared <= 1e-24
+    inverse = ops.rsqrt(ops.where(zero, ops.ones_like(squared), squared))
+    return x * ops.where(zero, ops.zeros_like(inverse), inverse)
 
 
 def _cosine(teacher, student):

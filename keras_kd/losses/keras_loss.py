@@ -8,6 +8,7 @@ import keras
 
 from keras_kd.losses.loss import DistillationLoss, mean_over_positions
 from keras_kd.registration import register
+from keras_kd.validation import same_shape
 
 
 @register
@@ -52,13 +53,16 @@ class KerasLoss(DistillationLoss):
             )
         if isinstance(inner, keras.losses.Loss):
             kwargs.setdefault("reduction", inner.reduction)
-        own_name = getattr(inner, "name", None) or getattr(inner, "__name__", "loss")
+        own_name: Any = getattr(inner, "name", getattr(inner, "__name__", "loss"))
         super().__init__(name=name or own_name.strip("<>"), **kwargs)
 
     def call(self, teacher, student, mask=None):
+        if not isinstance(student, (list, tuple, dict)):
+            # Keras would broadcast (batch, 1) against (batch, n) without a word.
+            same_shape(self.name, teacher.shape, student.shape)
         of_values = getattr(self.loss, "call", self.loss)
         values = of_values(teacher, student)
-        if not values.shape:
+        if len(values.shape) == 0:
             raise ValueError(
                 f"`{self.name}` must return one value per example, (batch,) or "
                 "(batch, ...). Received a scalar: leave the mean over the batch to "
@@ -75,6 +79,7 @@ class KerasLoss(DistillationLoss):
 
     @classmethod
     def from_config(cls, config):
+        config = dict(config)
         loss = keras.saving.deserialize_keras_object(config.pop("loss"))
         return cls(loss, **config)
 

@@ -21,7 +21,7 @@ from keras_kd.losses.loss import (
 )
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import positive, same_shape
+from keras_kd.validation import positive, same_shape, several_classes
 
 
 def standardize_logits(logits: Any) -> Any:
@@ -41,13 +41,14 @@ def standardize_logits(logits: Any) -> Any:
         CVPR 2024. https://arxiv.org/abs/2403.01427
     """
     (logits,) = at_least_float32(logits)
+    several_classes("standardize_logits", logits.shape)
     classes = logits.shape[-1]
     centred = logits - ops.mean(logits, axis=-1, keepdims=True)
     variance = ops.sum(ops.square(centred), axis=-1, keepdims=True) / (classes - 1)
-    # The root has no gradient at 0, where all the logits are equal.
-    flat = variance <= 0
+    # Equal logits, as of a head that starts at zero, are only centred: divided by
+    # 1e-7 their gradient would be 1e7 times too large.
+    flat = variance <= 1e-14
     deviation = ops.sqrt(ops.where(flat, ops.ones_like(variance), variance))
-    deviation = ops.where(flat, ops.zeros_like(deviation), deviation)
     return centred / (1e-7 + deviation)
 
 
@@ -71,7 +72,7 @@ def kl_divergence(
         Tensor `(batch,)`: the mean over the positions of each example.
 
     Raises:
-        ValueError: where the shapes differ.
+        ValueError: where the shapes differ, or there is a single class.
 
     Example:
 
@@ -87,6 +88,7 @@ def kl_divergence(
     """
     teacher, student = at_least_float32(teacher, student)
     same_shape("kl_divergence", teacher.shape, student.shape)
+    several_classes("kl_divergence", student.shape)
     temperature = ops.cast(temperature, student.dtype)
     log_p = ops.log_softmax(teacher / temperature, axis=-1)
     log_q = ops.log_softmax(student / temperature, axis=-1)
@@ -134,6 +136,7 @@ class KLDistillation(DistillationLoss):
 
     def call(self, teacher, student, mask=None):
         if self.standardize:
+            self.check_shapes(teacher.shape, student.shape)
             teacher, student = standardize_logits(teacher), standardize_logits(student)
         return kl_divergence(teacher, student, self.temperature, mask)
 

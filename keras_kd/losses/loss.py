@@ -39,7 +39,13 @@ def mean_over_positions(values: Any, mask: Any = None) -> Any:
     if mask is None:
         return ops.mean(values, axis=axes)
     mask = ops.convert_to_tensor(mask)
-    same_shape("A mask", mask.shape, values.shape)
+    try:
+        same_shape("A mask", mask.shape, values.shape)
+    except ValueError:
+        raise ValueError(
+            "`mask` must have one entry per position. Received: mask "
+            f"{tuple(mask.shape)}, positions {tuple(values.shape)}."
+        ) from None
     counts = ops.cast(mask, values.dtype)
     kept = ops.where(ops.cast(mask, "bool"), values, ops.zeros_like(values))
     return ops.divide_no_nan(ops.sum(kept, axis=axes), ops.sum(counts, axis=axes))

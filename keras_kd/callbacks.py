@@ -1,0 +1,153 @@
+"""What happens between epochs: saving the student, and lines that show progress."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_kd.validation import did_you_mean, one_of, positive_int
+
+HIGHER_IS_BETTER = ("acc", "auc", "agreement", "precision", "recall", "f1", "iou")
+LOWER_IS_BETTER = ("loss", "error", "kl", "mse", "mae", "perplexity")
+
+
+class StudentCheckpoint(keras.callbacks.Callback):
+    """Saves the student at the end of epochs, so that nothing is lost when killed.
+
+    Of a Distiller it saves `distiller.student`, of any other model the model itself.
+    The file is written beside its place and then renamed: there is always a whole
+    one, the last or the one before.
+
+    Args:
+        path: path that ends in `.keras`. Its folder is made.
+        monitor: str, a name in the logs: save only when it improved. Defaults to
+            None: save at every epoch's end.
+        mode: `"min"`, `"max"`, or `"auto"`, by the monitor's name. Defaults to
+            `"auto"`.
+
+    Raises:
+        ValueError: for another suffix or mode, a monitor that `"auto"` cannot
+            place, or one that the logs do not have.
+
+    Example:
+
+    ```python
+    keep = StudentCheckpoint("student.keras", monitor="val_accuracy")
+    distiller.fit(x, y, validation_data=(x_val, y_val), callbacks=[keep])
+    ```
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        monitor: str | None = None,
+        mode: str = "auto",
+    ):
+        super().__init__()
+        self.path = Path(path)
+        if self.path.suffix != ".keras":
+            raise ValueError(
+                f"`path` must end in '.keras'. Received: path={str(path)!r}."
+            )
+        self.monitor = monitor
+        self.mode = one_of("mode", mode, ("auto", "min", "max"))
+        self._sign = 0 if monitor is None else _sign(monitor, mode)
+        self.best: float | None = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor is None or self._improved(logs or {}):
+            save_model(getattr(self.model, "student", self.model), self.path)
+
+    def _improved(self, logs: dict[str, Any]) -> bool:
+        if self.monitor not in logs:
+            raise ValueError(
+                f"`monitor` is not in the logs. Available: {sorted(logs)}. Received: "
+                f"monitor={self.monitor!r}.{did_you_mean(self.monitor, logs)}"
+            )
+        value = float(logs[self.monitor])
+        if math.isnan(value):
+            return False
+        if self.best is not None and self._sign * (value - self.best) <= 0:
+            return False
+        self.best = value
+        return True
+
+
+class ProgressLines(keras.callbacks.Callback):
+    """Prints a line for some of the epochs, with the seconds that have passed.
+
+    Args:
+        lines: int, about how many lines in all; the last epoch has one. Defaults
+            to 10.
+        prefix: str, what each line begins with. Defaults to none.
+
+    Example:
+
+    ```python
+    model.fit(x, y, epochs=100, verbose=0, callbacks=[ProgressLines()])
+    ```
+    """
+
+    def __init__(self, lines: int = 10, prefix: str = ""):
+        super().__init__()
+        self.lines = positive_int("lines", lines)
+        self.prefix = prefix
+        self._begin = 0.0
+
+    def on_train_begin(self, logs=None):
+        self._begin = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        epochs = self.params.get("epochs") or epoch + 1
+        number = epoch + 1
+        if number % math.ceil(epochs / self.lines) and number != epochs:
+            return
+        width = len(str(epochs))
+        values = "  ".join(f"{k} {float(v):.4f}" for k, v in (logs or {}).items())
+        seconds = time.perf_counter() - self._begin
+        print(
+            f"{self.prefix}epoch {number:{width}}/{epochs}  {values}  {seconds:.1f} s",
+            flush=True,
+        )
+
+
+def save_model(model: keras.Model, path: str | os.PathLike[str]) -> Path:
+    """Save a model whole or not at all: written beside its place, then renamed.
+
+    Args:
+        model: a built `keras.Model`.
+        path: path that ends in `.keras`. Its folder is made.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One name, so that what a killed process left is overwritten by the next.
+    temporary = path.with_name(f".{path.stem}.partial.keras")
+    try:
+        model.save(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _sign(monitor: str, mode: str) -> int:
+    """1 where more is better, -1 where less is."""
+    if mode != "auto":
+        return 1 if mode == "max" else -1
+    for words, sign in ((LOWER_IS_BETTER, -1), (HIGHER_IS_BETTER, 1)):
+        if any(word in monitor.lower() for word in words):
+            return sign
+    raise ValueError(
+        f"`mode` must be 'min' or 'max' for monitor={monitor!r}: its name does not say "
+        "which is better. Received: mode='auto'."
+    )
