@@ -93,9 +93,9 @@ class Distiller(keras.Model):
         name: str = "distiller",
     ):
         require_built(student)
-        # The student's own policy, so that its inputs arrive as without us and
-        # `compile` scales the loss when, and only when, the student needs it.
-        super().__init__(name=name, dtype=student.dtype_policy)
+        # The student's own policy, so that `compile` scales the loss when the student
+        # needs it; and no cast, so that its inputs arrive as without us.
+        super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         if not isinstance(terms, (list, tuple)):
             terms = [terms]
         self.student = student
@@ -162,8 +162,12 @@ class Distiller(keras.Model):
                 f"{float(self.hard_loss_weight)}: pass `loss=...` to `compile`, or "
                 "`hard_loss_weight=0` to learn from the teacher alone."
             )
-        metrics, of_teacher = _split(metrics)
-        self.teacher_metrics = of_teacher
+        metrics, self.teacher_metrics = _split(metrics)
+        if _has_teacher_metric((metrics, weighted_metrics)):
+            raise ValueError(
+                "Teacher metrics such as Agreement belong in the list `metrics=[...]`; "
+                "several outputs are told apart by Agreement(output='output/name')."
+            )
         super().compile(
             optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
         )
@@ -293,7 +297,8 @@ class Distiller(keras.Model):
         # Keras divided by the number of replicas, whose gradients are summed;
         # what people read is the mean.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        examples = ops.shape(keras.tree.flatten(x)[0])[0]
+        first = next(part for part in keras.tree.flatten(x) if part is not None)
+        examples = ops.shape(first)[0]
         for name, value in values.items():
             self.trackers[name].update_state(value * replicas, sample_weight=examples)
 
@@ -325,3 +330,7 @@ def _split(metrics):
     if not of_teacher:
         return metrics, []
     return [m for m in given if not isinstance(m, TeacherMetric)], of_teacher
+
+
+def _has_teacher_metric(metrics):
+    return any(isinstance(m, TeacherMetric) for m in keras.tree.flatten(metrics))

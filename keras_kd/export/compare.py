@@ -13,6 +13,11 @@ def largest_error(expected: np.ndarray, answered: np.ndarray) -> float:
     return float(np.abs(_real(answered) - _real(expected)).max(initial=0.0))
 
 
+def largest(outputs: np.ndarray) -> float:
+    """The largest magnitude."""
+    return float(np.abs(_real(outputs)).max(initial=0.0))
+
+
 def mean_error(expected: np.ndarray, answered: np.ndarray) -> float:
     """The mean absolute difference."""
     difference = np.abs(_real(answered) - _real(expected))

@@ -62,6 +62,11 @@ def deployable(model: keras.Model) -> tuple[keras.Model, list[str]]:
 def refuse(model: keras.Model, signature: Signature) -> None:
     """Raise a ValueError for a model that would give a wrong file, or none."""
     for tensor in signature.inputs:
+        if tensor.dtype == "string":
+            raise ValueError(
+                f"Input {tensor.name!r} takes strings, which LiteRT cannot split. "
+                "Leave that to the app, and export the part that takes token ids."
+            )
         if None in tensor.shape[1:]:
             raise ValueError(
                 f"Input {tensor.name!r} has unknown sizes {tensor.shape[1:]}. Fix "

@@ -10,31 +10,34 @@ import keras
 import numpy as np
 
 from keras_kd.export import schema
-from keras_kd.export.compare import largest_error, non_finite
+from keras_kd.export.compare import largest, largest_error, non_finite
 from keras_kd.export.errors import ExportError, VerificationError
 from keras_kd.export.recipes import Recipe
 from keras_kd.export.runtime import Runner, describe
-from keras_kd.export.samples import Batch
+from keras_kd.export.samples import Batch, batch_length, batches
 from keras_kd.export.signature import Signature
 
 TOLERANCE = 0.05
 """Share of an output's largest value by which a float file may miss the model."""
 
 
-def probe(signature: Signature, samples: list[Batch], batch_size: int) -> Batch:
+def trial_batch(signature: Signature, data: Any, batch_size: int) -> Batch:
     """One batch to try a file on.
 
     Args:
         signature: The model's `Signature`.
-        samples: Calibration batches; the first is taken where there is one.
-        batch_size: Integer. The number of samples otherwise made up: uniform in
-            [0, 1) for floats, zero for integers.
+        data: Representative data, of which the first samples are taken; or None.
+        batch_size: Integer. The number of samples; made up without data: uniform
+            in [0, 1) for floats, zero for integers.
 
     Returns:
         A dict from input name to an array of shape `(batch_size, …)`.
     """
-    if samples:
-        return samples[0]
+    if data is not None:
+        first = next(batches(signature, data, "representative_data"), None)
+        if first is None or not batch_length(first[0]):
+            raise ValueError("`representative_data` holds no sample.")
+        return {name: array[:batch_size] for name, array in first[0].items()}
     generator = np.random.default_rng(0)
     batch = {}
     for tensor in signature.inputs:
@@ -51,10 +54,10 @@ def examine(
     """Run a file once and compare it with the model.
 
     Args:
-        model: The model that was exported.
+        model: The model that was converted.
         signature: Its `Signature`.
         path: Path of the file.
-        batch: Inputs, as `probe` gives them.
+        batch: Inputs, as `trial_batch` gives them.
         recipe: The `Recipe` of the file.
 
     Returns:
@@ -87,13 +90,14 @@ def examine(
         raise ExportError(
             f"Outputs {bad} of the file are NaN or infinite on a trial batch; "
             + (
-                f"so are {of_model} of the model itself: look at its weights."
+                f"so are {of_model} of the model itself: look at its weights, or "
+                "hand in `representative_data`, to be tried on that."
                 if of_model
                 else "those of the model are finite: the conversion went wrong."
             )
         )
     missed = max(largest_error(expected[name], answered[name]) for name in expected)
-    size = max(float(np.abs(value).max(initial=0.0)) for value in expected.values())
+    size = max(largest(value) for value in expected.values())
     if recipe.weights != "int8" and missed > TOLERANCE * size:
         warnings.warn(
             f"The {recipe.name} file misses the model by {missed:.3g} on a trial "
@@ -116,7 +120,7 @@ def model_outputs(
     outputs = signature.name_outputs(model(signature.pack(batch), training=False))
     arrays = {}
     for name, value in outputs.items():
-        array = keras.ops.convert_to_numpy(value)
-        is_float = keras.backend.is_float_dtype(str(array.dtype))
-        arrays[name] = array.astype("float32") if is_float else array
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(value.dtype)):
+            value = keras.ops.cast(value, "float32")
+        arrays[name] = np.asarray(value)
     return arrays

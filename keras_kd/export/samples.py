@@ -50,7 +50,9 @@ def batches(
             if not element:
                 raise ValueError(f"`{argument}` holds an empty tuple.")
             x, y = element[0], element[1] if len(element) > 1 else None
-        yield by_name(signature, x, argument), keras.tree.map_structure(np.asarray, y)
+        if y is not None:
+            y = keras.tree.map_structure(np.asarray, y)
+        yield by_name(signature, x, argument), y
 
 
 def by_name(signature: Signature, x: Any, argument: str = "data") -> Batch:

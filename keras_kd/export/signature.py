@@ -111,7 +111,13 @@ def signature_of(model: keras.Model) -> Signature:
 def _symbolic(inputs: Any, layer_names: Sequence[str]) -> Signature:
     """The signature of a model that was made from `keras.Input` tensors."""
     pairs = keras.tree.flatten_with_path(inputs)
-    names = _valid([path[-1] if _keyed(path) else leaf.name for path, leaf in pairs])
+    # A tensor without a name gets a new one when the model is loaded; its layer keeps.
+    names = _valid(
+        [
+            path[-1] if _keyed(path) else leaf._keras_history.operation.name
+            for path, leaf in pairs
+        ]
+    )
     tensors = [
         InputTensor(name, (None, *leaf.shape[1:]), str(leaf.dtype))
         for name, (_, leaf) in zip(names, pairs, strict=True)
@@ -155,7 +161,7 @@ def _valid(names: Sequence[str]) -> list[str]:
         clean = re.sub(r"[^A-Za-z0-9_]", "_", name)
         clean = f"tensor_{clean}" if not clean[:1].isalpha() else clean
         unique, count = clean, 1
-        while unique in valid or (unique != clean and unique in names):
+        while unique in valid or (unique != name and unique in names):
             unique, count = f"{clean}_{count}", count + 1
         valid.append(unique)
     return valid

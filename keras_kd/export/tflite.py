@@ -15,7 +15,7 @@ from keras_kd.export.calibration import calibration_samples
 from keras_kd.export.errors import ExportError
 from keras_kd.export.files import companion, written_together
 from keras_kd.export.prepare import deployable, layers_of, loops_of
-from keras_kd.export.probe import examine, probe
+from keras_kd.export.probe import examine, trial_batch
 from keras_kd.export.quiet import quiet
 from keras_kd.export.recipes import Recipe, RecipeLike, get_recipe
 from keras_kd.export.report import ExportResult, as_json, file_report
@@ -48,8 +48,9 @@ def export_tflite(
             `Recipe`, or the path of its JSON file. Defaults to `"float32"`.
         representative_data: What the student will see in use, unlabelled: an array
             of shape `(samples, …)`, a list or dict of such, a batched
-            `tf.data.Dataset`, or a generator function of batches. Needed by, and
-            only read for, recipes with int8 activations. Defaults to `None`.
+            `tf.data.Dataset`, or a generator function of batches. Recipes with
+            int8 activations need it; for the others it is what the file is tried
+            on, in place of random numbers. Defaults to `None`.
         io: Type of the float inputs and outputs: one of the recipe's `io`
             (`"int8"`, `"uint8"`, `"float32"` for `recipe="int8"`). Defaults to
             the recipe's first.
@@ -94,14 +95,18 @@ def export_tflite(
                 "recipe='dynamic_int8', which needs none."
             )
         samples = calibration_samples(signature, representative_data, batch_size or 1)
+    trial = (
+        samples[0]
+        if samples
+        else trial_batch(signature, representative_data, batch_size or 1)
+    )
     concrete, module = trace(student, signature, batch_size)
     _refuse_loops(student, concrete, recipe, batch_size)
     content = convert(concrete, module, recipe, io, samples)
-    inputs = probe(signature, samples, batch_size or 1)
     report = file_report(content, recipe, samples, notes)
     with written_together() as write:
         temporary = write(target, content)
-        report |= examine(model, signature, temporary, inputs, recipe)
+        report |= examine(student, signature, temporary, trial, recipe)
         write(companion(target, "recipe"), as_json(recipe.to_dict()))
         write(companion(target, "report"), as_json(report))
     return ExportResult(target, recipe, report)
@@ -169,17 +174,19 @@ def convert(
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.dtypes.as_dtype(io)
         converter.inference_output_type = tf.dtypes.as_dtype(io)
-    try:
-        with quiet():
+    with quiet():
+        try:
             return bytes(converter.convert())
-    except Exception as error:
-        foreign = re.search(r"(?:TF Select|Custom) ops: (.*)", str(error))
-        if foreign:
-            raise ExportError(
-                f"LiteRT has no built-in operator for {foreign[1].strip()}. Replace "
-                "it in the model (an exact `erf` by `keras.ops.gelu`, for one)."
-            ) from error
-        raise ExportError(f"The converter failed: {error}") from error
+        except Exception as error:
+            foreign = re.search(r"(?:TF Select|Custom) ops: (.*)", str(error))
+            if foreign is None:
+                raise ExportError(f"The converter failed: {error}") from error
+            cause = error
+    raise ExportError(
+        f"LiteRT has no built-in operator for {foreign[1].strip()}. Replace it in the "
+        "model (`keras.activations.gelu` has one, a bare `erf` none), or leave that "
+        "step to the app (splitting text, the final argmax)."
+    ) from cause
 
 
 def _refuse_loops(

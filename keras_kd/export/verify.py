@@ -19,6 +19,9 @@ from keras_kd.export.signature import Signature, signature_of
 from keras_kd.export.verification import OutputReport, Outputs, VerificationReport
 from keras_kd.validation import positive_int
 
+FAR = 100.0
+"""So many times the model's largest answer is no error of conversion."""
+
 
 def verify(
     model: keras.Model,
@@ -50,8 +53,9 @@ def verify(
 
     Raises:
         VerificationError: If the file needs operators outside the built-ins, does
-            not load, has other names than the model, answers NaN or infinity, or
-            answers the same whatever it is given.
+            not load, has other names than the model, answers NaN, infinity or
+            numbers a hundred times the model's, or answers the same whatever it is
+            given.
         ValueError: If the data or the labels do not fit the model.
 
     Example:
@@ -122,8 +126,10 @@ def _run(
     first: Batch | None = None
     count, varied = 0, False
     for whole, y in batches(signature, data):
-        room = batch_length(whole) if limit is None else limit - count
-        for start in range(0, min(batch_length(whole), room), batch_size):
+        room = batch_length(whole)
+        if limit is not None:
+            room = min(room, limit - count)
+        for start in range(0, room, batch_size):
             stop = min(start + batch_size, room)
             part = {name: array[start:stop] for name, array in whole.items()}
             first = first or {name: array[:1] for name, array in part.items()}
@@ -133,22 +139,19 @@ def _run(
                 _same_names("outputs", list(runner.outputs), list(expected[0]))
             answered.append(runner(part))
         if y is not None:
-            carried.append(keras.tree.map_structure(lambda array: array[:room], y))  # noqa: B023
-        count += min(batch_length(whole), room)
-        if limit is not None and count >= limit:
+            carried.append(_head(y, room))
+        count += room
+        if count == limit:
             break
     if not count:
         raise ValueError("`data` holds no sample.")
-    joined = [
-        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        for parts in (expected, answered)
-    ]
-    y = (
-        keras.tree.map_structure(lambda *p: np.concatenate(p), *carried)
-        if carried
-        else None
-    )
-    return joined[0], joined[1], y, varied
+    labels = _joined(carried) if carried else None
+    return _joined(expected), _joined(answered), labels, varied
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Batches of one structure, end to end."""
+    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
 
 
 def _head(labels: Any, count: int) -> Any:
@@ -167,6 +170,12 @@ def _refuse_nonsense(
             f"{'too' if compare.non_finite(expected) else 'finite'}."
         )
     for name, array in answered.items():
+        of_file, of_model = (compare.largest(x[name]) for x in (answered, expected))
+        if of_file > FAR * max(of_model, 1e-3):
+            raise VerificationError(
+                f"Output {name!r} of the file reaches {of_file:.3g}, that of the "
+                f"model {of_model:.3g}: the weights in the file are not the model's."
+            )
         if not varied or compare.spread(array) > 0:
             continue
         of_model = compare.spread(expected[name])

@@ -165,6 +165,17 @@ def test_mixed_precision_students(policy, images):
     assert {v.dtype for v in distiller.trainable_variables} == {"float32"}
 
 
+def test_the_student_sees_its_input_uncast(images):
+    """A student that computes in float16 may begin with a layer that does not."""
+    x, _ = images
+    keras.config.set_dtype_policy("mixed_float16")
+    inputs = keras.Input((8, 8, 3))
+    exact = layers.Lambda(lambda x: x * 1000.0, dtype="float32")(inputs)
+    student = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(exact)))
+    distiller = Distiller(None, student, [])
+    np.testing.assert_array_equal(distiller(x), student(x))
+
+
 def test_the_same_call_and_predictions(images):
     x, _ = images
     plain, distiller = both(cnn)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_kd import DistillationTerm, Distiller, FrozenTeacher, methods
+from keras_kd import Agreement, DistillationTerm, Distiller, FrozenTeacher, methods
 from keras_kd.losses import Hint, KLDistillation
 from tests.models import Subclassed, cnn, cross_entropy
 
@@ -216,6 +216,15 @@ def test_a_loss_is_asked_for_where_it_would_count():
     distiller = Distiller(cnn("t", seed=1), cnn("s"), methods.hinton())
     with pytest.raises(ValueError, match="`loss` is missing.*hard_loss_weight=0"):
         distiller.compile("adam")
+
+
+@pytest.mark.parametrize(
+    "metrics", [{"weighted_metrics": [Agreement()]}, {"metrics": {"head": Agreement()}}]
+)
+def test_a_teacher_metric_elsewhere_would_get_labels(metrics):
+    distiller = Distiller(cnn("t", seed=1), cnn("s"), methods.hinton())
+    with pytest.raises(ValueError, match="belong in the list `metrics="):
+        distiller.compile("adam", cross_entropy(), **metrics)
 
 
 def test_labels_are_asked_for_where_they_would_count(images):

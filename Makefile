@@ -1,0 +1,42 @@
+# keras_kd: `make demo` and `make test` do all the set-up themselves.
+PYTHON ?= python3
+DATA ?= digits
+BIN := .venv/bin
+READY := .venv/.ready
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: setup demo test check benchmark golden notebooks clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	    { echo "keras_kd needs Python 3.10 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing keras_kd and what it needs into .venv (once, a few minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/python examples/demo.py --data $(DATA) --out build/demo
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+benchmark: $(READY)
+	@$(BIN)/python benchmarks/step_overhead.py
+
+golden: $(READY)
+	@$(BIN)/python tests/golden/make.py
+
+notebooks: $(READY)
+	@$(BIN)/python -m pytest tests/test_notebooks.py
+
+clean:
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache
