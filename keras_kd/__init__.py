@@ -5,15 +5,21 @@ distiller = keras_kd.Distiller(teacher, student, keras_kd.methods.hinton())
 ```
 """
 
-from keras_kd import layers, losses, methods
-from keras_kd.distiller import Distiller
-from keras_kd.metrics import Agreement, TeacherStudentKL
-from keras_kd.taps import FeatureExtractor
-from keras_kd.targets import pack_targets, unpack_targets
-from keras_kd.teachers import EnsembleTeacher, FrozenTeacher, SelfTeacher
-from keras_kd.terms import DistillationTerm
+import pathlib
+import sys
 
 __version__ = "0.1.0"
+
+# The command answers `--help` before TensorFlow is up, and silences its log first.
+# Everywhere else all is imported at once, which registers what `.keras` files name.
+if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
+    from keras_kd import layers, losses, methods
+    from keras_kd.distiller import Distiller
+    from keras_kd.metrics import Agreement, TeacherStudentKL
+    from keras_kd.taps import FeatureExtractor
+    from keras_kd.targets import pack_targets, unpack_targets
+    from keras_kd.teachers import EnsembleTeacher, FrozenTeacher, SelfTeacher
+    from keras_kd.terms import DistillationTerm
 
 __all__ = [
     "Agreement",

@@ -87,8 +87,10 @@ class TeacherStudentKL(TeacherMetric):
     def _divergence(self, teacher, student):
         """One value per position, so that masks and weights of positions fit."""
         same_shape(self.name, teacher.shape, student.shape)
-        flat = [ops.reshape(x, (-1, x.shape[-1])) for x in (teacher, student)]
-        values = kl_divergence(*flat, self.temperature)
+        flat_teacher, flat_student = (
+            ops.reshape(x, (-1, x.shape[-1])) for x in (teacher, student)
+        )
+        values = kl_divergence(flat_teacher, flat_student, self.temperature)
         return ops.reshape(values, ops.shape(student)[:-1])
 
     def get_config(self):
