@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_kd.types import Number
 
@@ -57,4 +58,5 @@ class Hyperparameter(keras.Variable):
         """What `__init__` takes to make this anew: the number, or the schedule."""
         if self.schedule is not None:
             return keras.saving.serialize_keras_object(self.schedule)
-        return float(self)
+        # The shortest number that is this float32: 0.9, not 0.8999999761581421.
+        return float(str(np.float32(self)))

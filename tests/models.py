@@ -33,3 +33,16 @@ class Subclassed(keras.Model):
 
     def call(self, x, training=None):
         return self.head(self.pool(self.body(x)))
+
+
+def one_step(model, *data, **kwargs):
+    """The logs of a single training step, as floats in every version of Keras."""
+    model.reset_metrics()
+    logs = model.train_on_batch(*data, return_dict=True, **kwargs)
+    return {key: float(value) for key, value in logs.items()}
+
+
+def scores(model, *data, **kwargs):
+    """What `evaluate` reports, as floats in every version of Keras."""
+    logs = model.evaluate(*data, return_dict=True, verbose=0, **kwargs)
+    return {key: float(value) for key, value in logs.items()}

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_kd import Distiller, methods
 from keras_kd.losses import Hint, KLDistillation
 from keras_kd.terms import DistillationTerm
-from tests.models import cnn, cross_entropy
+from tests.models import cnn, cross_entropy, one_step
 
 
 def log_softmax(z):
@@ -90,10 +90,7 @@ def test_passes_of_student_and_teacher(make, training, evaluation, images):
 def test_sample_weight(make, counts, images):
     distiller = make(cnn("t", seed=1), cnn("s"))
     distiller.compile(keras.optimizers.SGD(0.0), cross_entropy())
-    losses = [
-        distiller.train_on_batch(*images, np.full(64, w), return_dict=True)["loss"]
-        for w in (1.0, 3.0)
-    ]
+    losses = [one_step(distiller, *images, np.full(64, w))["loss"] for w in (1.0, 3.0)]
     assert (losses[1] == pytest.approx(3 * losses[0], rel=1e-3)) is counts
     assert (losses[1] == pytest.approx(losses[0], rel=1e-3)) is not counts
 

@@ -16,7 +16,7 @@ import pytest
 from keras import layers
 
 from keras_kd import cli, export
-from keras_kd.cli import arguments, commands, run
+from keras_kd.cli import arguments, commands
 from keras_kd.cli.taps import list_taps
 
 CLASSES = ("circle", "line", "square")

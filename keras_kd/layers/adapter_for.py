@@ -51,7 +51,7 @@ def adapter_for(
         return None
     if None not in (student[-1:] + teacher[-1:]):
         if ranks == (3, 3):
-            known = None not in student[:2] + teacher[:2]
+            known = None not in teacher[:2]
             resized = teacher[:2] if known and student[:2] != teacher[:2] else None
             return FeatureAdapter(
                 teacher[-1], size=resized, activation=None, dtype=dtype
