@@ -21,7 +21,11 @@ import tensorflow as tf
 from keras import ops
 
 from keras_kd.hyperparameters import Hyperparameter
-from keras_kd.metrics import TeacherMetric
+from keras_kd.metrics import (
+    TeacherMetric,
+    refuse_teacher_metrics,
+    split_teacher_metrics,
+)
 from keras_kd.registration import register
 from keras_kd.taps import output_features, require_built, select
 from keras_kd.targets import unpack_targets
@@ -162,12 +166,8 @@ class Distiller(keras.Model):
                 f"{float(self.hard_loss_weight)}: pass `loss=...` to `compile`, or "
                 "`hard_loss_weight=0` to learn from the teacher alone."
             )
-        metrics, self.teacher_metrics = _split(metrics)
-        if _has_teacher_metric((metrics, weighted_metrics)):
-            raise ValueError(
-                "Teacher metrics such as Agreement belong in the list `metrics=[...]`; "
-                "several outputs are told apart by Agreement(output='output/name')."
-            )
+        metrics, self.teacher_metrics = split_teacher_metrics(metrics)
+        refuse_teacher_metrics((metrics, weighted_metrics))
         super().compile(
             optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
         )
@@ -321,16 +321,3 @@ def _stepping(step: _Step) -> Iterator[None]:
         yield
     finally:
         _step.reset(token)
-
-
-def _split(metrics):
-    """`(metrics for Keras, teacher metrics)`."""
-    given = metrics if isinstance(metrics, (list, tuple)) else [metrics]
-    of_teacher = [m for m in given if isinstance(m, TeacherMetric)]
-    if not of_teacher:
-        return metrics, []
-    return [m for m in given if not isinstance(m, TeacherMetric)], of_teacher
-
-
-def _has_teacher_metric(metrics):
-    return any(isinstance(m, TeacherMetric) for m in keras.tree.flatten(metrics))

@@ -112,3 +112,25 @@ def same_top_class(teacher: Any, student: Any) -> Any:
     else:
         same = ops.equal(ops.argmax(teacher, axis=-1), ops.argmax(student, axis=-1))
     return ops.cast(same, "float32")
+
+
+def split_teacher_metrics(metrics: Any) -> tuple[Any, list[TeacherMetric]]:
+    """What `compile` was given, as `(metrics for Keras, teacher metrics)`."""
+    given = metrics if isinstance(metrics, (list, tuple)) else [metrics]
+    of_teacher = [m for m in given if isinstance(m, TeacherMetric)]
+    if not of_teacher:
+        return metrics, []
+    return [m for m in given if not isinstance(m, TeacherMetric)], of_teacher
+
+
+def refuse_teacher_metrics(metrics: Any) -> None:
+    """Refuse teacher metrics where Keras would feed them labels.
+
+    Raises:
+        ValueError: where there is one anywhere in the structure.
+    """
+    if any(isinstance(m, TeacherMetric) for m in keras.tree.flatten(metrics)):
+        raise ValueError(
+            "Teacher metrics such as Agreement belong in the list `metrics=[...]`; "
+            "several outputs are told apart by Agreement(output='output/name')."
+        )

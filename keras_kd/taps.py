@@ -1,21 +1,14 @@
-"""Named places in a model, and one forward pass that keeps what was seen there.
-
-While the model runs, the tapped layers' `call` is wrapped for the duration of that
-run and what it returns is kept. So taps work in functional, Sequential, nested and
-subclassed models alike, in graphs and under XLA, and the model is left as it was.
-"""
+"""Named places in a model, and one forward pass that keeps what was seen there."""
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import functools
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 
+from keras_kd.recording import record
 from keras_kd.types import OUTPUT, Features, Tap, Taps
 from keras_kd.validation import did_you_mean, listing
 
@@ -67,11 +60,11 @@ class FeatureExtractor:
         Raises:
             ValueError: where a tapped layer runs twice, or not at all.
         """
-        with _record(self._layers.values()) as recording:
+        with record(self._layers.values()) as recording:
             y = self.model(x, training=training)
         features = output_features(y)
         for tap, layer in self._layers.items():
-            features[tap] = recording.only_value(tap, layer, self.model.name)
+            features[tap] = self._only(tap, recording.values_of(layer))
         for tap in self.taps:
             if tap not in features:
                 raise TapError(
@@ -79,6 +72,15 @@ class FeatureExtractor:
                     f"{listing(features)}."
                 )
         return features
+
+    def _only(self, tap, values):
+        if len(values) != 1:
+            count = "did not run" if not values else f"ran {len(values)} times"
+            raise TapError(
+                f"Tap {tap!r} {count} in one pass of {self.model.name!r}: tap a layer "
+                "that runs exactly once."
+            )
+        return values[0]
 
     def spec(self, x: Any, training: bool = False) -> Features:
         """The features' shapes and dtypes, found without computing anything.
@@ -228,78 +230,3 @@ def _walk(layer, prefix="", depth=6) -> Iterator[Tap]:
         yield prefix + name
         if depth:
             yield from _walk(child, f"{prefix}{name}/", depth - 1)
-
-
-class _Recording:
-    """What the wanted layers returned during one pass."""
-
-    def __init__(self, layers):
-        self.values: dict[int, list] = {id(layer): [] for layer in layers}
-
-    def keep(self, layer, value):
-        if id(layer) in self.values:
-            self.values[id(layer)].append(value)
-
-    def only_value(self, tap, layer, model_name):
-        values = self.values[id(layer)]
-        if len(values) != 1:
-            count = "did not run" if not values else f"ran {len(values)} times"
-            raise TapError(
-                f"Tap {tap!r} {count} in one pass of {model_name!r}: tap a layer "
-                "that runs exactly once."
-            )
-        return values[0]
-
-
-_active: contextvars.ContextVar[_Recording | None] = contextvars.ContextVar(
-    "keras_kd_recording", default=None
-)
-_lock = threading.Lock()
-_wrapped: dict[int, int] = {}
-
-
-@contextlib.contextmanager
-def _record(layers: Iterable[keras.layers.Layer]) -> Iterator[_Recording]:
-    """Keep what `layers` return in this thread, for the duration of the block."""
-    layers = list(layers)
-    recording = _Recording(layers)
-    for layer in layers:
-        _wrap(layer)
-    token = _active.set(recording)
-    try:
-        yield recording
-    finally:
-        _active.reset(token)
-        for layer in layers:
-            _unwrap(layer)
-
-
-def _wrap(layer):
-    # Replicas run in threads of their own and share the model: the first one in
-    # wraps the layer, the last one out unwraps it, and each records for itself.
-    with _lock:
-        users = _wrapped.get(id(layer), 0)
-        _wrapped[id(layer)] = users + 1
-        if users:
-            return
-        attribute = "quantized_call" if layer.quantization_mode else "call"
-        original = getattr(layer, attribute)
-
-        @functools.wraps(original)
-        def recorded(*args, **kwargs):
-            value = original(*args, **kwargs)
-            if recording := _active.get():
-                recording.keep(layer, value)
-            return value
-
-        # Past Keras's attribute tracking, which has no business with it.
-        layer.__dict__[attribute] = recorded
-
-
-def _unwrap(layer):
-    with _lock:
-        _wrapped[id(layer)] -= 1
-        if not _wrapped[id(layer)]:
-            del _wrapped[id(layer)]
-            attribute = "quantized_call" if layer.quantization_mode else "call"
-            del layer.__dict__[attribute]

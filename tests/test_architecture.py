@@ -22,7 +22,7 @@ FLOORS = {
     "words": ["types", "validation", "registration", "hyperparameters"],
     "losses": ["losses", "losses.*"],
     "layers": ["layers", "layers.*"],
-    "looking": ["taps", "metrics", "probabilities"],
+    "looking": ["recording", "taps", "metrics", "probabilities"],
     "wiring": ["terms", "teachers", "targets", "wiring", "cohort", "store", "store.*"],
     "training": ["distiller", "data_free", "methods", "callbacks", "students"],
     "compress": ["compress", "compress.*"],

@@ -93,6 +93,16 @@ def test_the_model_is_left_as_it_was_after_an_error(images):
     assert "call" not in vars(model.get_layer("body"))
 
 
+def test_a_call_that_somebody_replaced_is_put_back(images):
+    model = cnn("m")
+    body = model.get_layer("body")
+    object.__setattr__(body, "call", lambda x: 2.0 * keras.ops.relu(x))
+    mine = vars(body)["call"]
+    features = FeatureExtractor(model, ["bn", "body"])(images[0])
+    np.testing.assert_allclose(features["body"], 2 * np.maximum(features["bn"], 0))
+    assert vars(body)["call"] is mine
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_a_graph_gives_the_same(jit_compile, images):
     extractor, (x, _) = FeatureExtractor(cnn("m"), ["body"]), images
