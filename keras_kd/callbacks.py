@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.validation import did_you_mean, one_of, positive_int
+from keras_kd.validation import did_you_mean, non_negative, one_of, positive_int
 
 HIGHER_IS_BETTER = ("acc", "auc", "agreement", "precision", "recall", "f1", "iou")
 LOWER_IS_BETTER = ("loss", "error", "kl", "mse", "mae", "perplexity")
@@ -29,6 +29,8 @@ class StudentCheckpoint(keras.callbacks.Callback):
             None: save at every epoch's end.
         mode: `"min"`, `"max"`, or `"auto"`, by the monitor's name. Defaults to
             `"auto"`.
+        seconds: float. Without a monitor, save no more often than this; the end of
+            the training always. Defaults to 0: at every epoch's end.
 
     Raises:
         ValueError: for another suffix or mode, a monitor that `"auto"` cannot
@@ -47,6 +49,7 @@ class StudentCheckpoint(keras.callbacks.Callback):
         path: str | os.PathLike[str],
         monitor: str | None = None,
         mode: str = "auto",
+        seconds: float = 0.0,
     ):
         super().__init__()
         self.path = Path(path)
@@ -57,11 +60,27 @@ class StudentCheckpoint(keras.callbacks.Callback):
         self.monitor = monitor
         self.mode = one_of("mode", mode, ("auto", "min", "max"))
         self._sign = 0 if monitor is None else _sign(monitor, mode)
+        self.seconds = non_negative("seconds", seconds)
         self.best: float | None = None
+        self._saved_at = -math.inf
+        self._unsaved = False
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.monitor is None or self._improved(logs or {}):
-            save_model(getattr(self.model, "student", self.model), self.path)
+        if self.monitor is not None:
+            due = self._improved(logs or {})
+        else:
+            due = time.monotonic() - self._saved_at >= self.seconds
+            self._unsaved = not due
+        if due:
+            self._save()
+
+    def on_train_end(self, logs=None):
+        if self._unsaved:
+            self._save()
+
+    def _save(self) -> None:
+        save_model(getattr(self.model, "student", self.model), self.path)
+        self._saved_at, self._unsaved = time.monotonic(), False
 
     def _improved(self, logs: dict[str, Any]) -> bool:
         if self.monitor not in logs:
