@@ -23,7 +23,9 @@ def pack_targets(labels: Any, teacher: Any) -> dict[str, Any]:
 
     ```python
     y = pack_targets(labels, teacher.predict(images))
-    Distiller(None, student, methods.hinton()).fit(images, y)
+    distiller = Distiller(None, student, methods.hinton())
+    distiller.compile("adam", loss)
+    distiller.fit(images, y)
     ```
     """
     features = teacher if isinstance(teacher, dict) else {OUTPUT: teacher}
