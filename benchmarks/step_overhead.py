@@ -169,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fast", action="store_true", help="few steps, for a look")
     fast = parser.parse_args().fast
-    steps, repeats = (5, 3) if fast else (40, 15)
+    steps, repeats = (5, 3) if fast else (20, 11)
     results = {}
     for costs, terms, larger in SETTINGS:
         print(f"{costs}, {terms} ", end="", flush=True)

@@ -73,9 +73,9 @@ SETTINGS = {
         labelled=200,
         images=20_000,
         teacher_epochs=5,
-        student_epochs=12,
+        student_epochs=16,
         batch_size=128,
-        augment=workflow.Augmentation(shift=0, flip=True),
+        augment=workflow.Augmentation(shift=0.036, flip=True),
     ),
 }
 
@@ -184,4 +184,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -23,6 +23,7 @@ from keras_kd.workflow.training import (
     Augment,
     accuracy,
     check_fits,
+    require_labels,
     top_classes,
 )
 
@@ -119,6 +120,8 @@ def distill_to_folder(
         augment=augment,
     )
     check_fits("student", run.student, dataset)
+    if baseline:
+        require_labels(dataset)
     if isinstance(out, ResultFolder):
         folder = out
     else:

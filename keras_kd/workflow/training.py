@@ -87,6 +87,7 @@ def train(
     rows = np.arange(len(dataset.x_train))
     if not distilled:
         rows = rows[dataset.labelled]
+        require_labels(dataset)
     history = model.fit(
         batches(dataset, rows, batch_size, seed, augment),
         epochs=epochs,
@@ -199,6 +200,19 @@ def check_fits(name: str, model: keras.Model, dataset: Dataset) -> None:
                 f"`{name}` must fit {dataset.name!r}, {dataset.image_shape} images of "
                 f"{dataset.num_classes} classes. Received: a model that {end} {shape}."
             )
+
+
+def require_labels(dataset: Dataset) -> None:
+    """Refuse a dataset from which a model without a teacher can learn nothing.
+
+    Raises:
+        ValueError: where no training image has a label.
+    """
+    if not dataset.labelled.any():
+        raise ValueError(
+            f"{dataset.name!r} has no labelled training image, without which a model "
+            "cannot learn by itself: pass `baseline=False`, or train a Distiller."
+        )
 
 
 def _test_batches(dataset: Dataset) -> tf.data.Dataset:
