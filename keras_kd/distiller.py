@@ -40,7 +40,6 @@ from keras_kd.wiring import connect, teacher_taps
 class _Step:
     """What one step has seen so far."""
 
-    labels: Any
     teacher: Features | None
     student: Features | None = None
 
@@ -199,7 +198,7 @@ class Distiller(keras.Model):
         labels, teacher = unpack_targets(y)
         for hyperparameter in self._hyperparameters():
             hyperparameter.follow(self.optimizer.iterations)
-        with _stepping(_Step(labels, teacher or self._live_features(x))):
+        with _stepping(_Step(teacher or self._live_features(x))):
             return super().train_step((x, labels, sample_weight))
 
     def test_step(self, data):
@@ -207,7 +206,7 @@ class Distiller(keras.Model):
         labels, teacher = unpack_targets(y)
         if self.teacher_metrics and teacher is None:
             teacher = self._live_features(x)
-        with _stepping(_Step(labels, teacher)):
+        with _stepping(_Step(teacher)):
             logs = super().test_step((x, labels, sample_weight))
         return {key: value for key, value in logs.items() if key not in self.trackers}
 

@@ -92,8 +92,10 @@ def kl_divergence(
     temperature = ops.cast(temperature, student.dtype)
     log_p = ops.log_softmax(teacher / temperature, axis=-1)
     log_q = ops.log_softmax(student / temperature, axis=-1)
-    divergence = ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
-    return mean_over_positions(ops.square(temperature) * divergence, mask)
+    p = ops.exp(log_p)
+    # A class that both rule out (logit −∞) adds nothing: 0 · (−∞ + ∞) is no number.
+    gaps = ops.where(p > 0, p * (log_p - log_q), ops.zeros_like(p))
+    return mean_over_positions(ops.square(temperature) * ops.sum(gaps, -1), mask)
 
 
 @register

@@ -154,3 +154,17 @@ def test_functions_compute_half_precision_in_float32(dtype):
     teacher, student = (keras.ops.cast(x, dtype) for x in (TEACHER, STUDENT))
     for values in (kl_divergence(teacher, student), standardize_logits(student)):
         assert keras.backend.standardize_dtype(values.dtype) == "float32"
+
+
+def test_a_class_that_both_rule_out_adds_nothing():
+    """A masked vocabulary: logits of minus infinity on both sides."""
+    rng = np.random.default_rng(0)
+    teacher, student = rng.normal(size=(2, 3, 6)).astype("float32")
+    open_classes = np.arange(6) != 4
+    masked = [np.where(open_classes, z, -np.inf) for z in (teacher, student)]
+    z = tf.Variable(masked[1])
+    with tf.GradientTape() as tape:
+        value = kl_divergence(masked[0], z)
+    expected = kl_divergence(teacher[:, open_classes], student[:, open_classes])
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    assert np.isfinite(tape.gradient(value, z)).all()
