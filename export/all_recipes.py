@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{found.max_error:.2g}",
                 share(found.agreement),
                 share(found.accuracy),
-                f"{cost.latency_ms[options.threads]['p50']:.3f}",
+                f"{cost.latency_ms[options.threads]['p50']:.3g}",
             )
         )
     return failed

@@ -309,11 +309,21 @@ def test_ctrl_c_before_anything(call, monkeypatch):
     assert (code, said) == (130, "keras-kd: stopped. Nothing was written.\n")
 
 
+# A shell without job control starts its background jobs deaf to Ctrl-C, and a test
+# run among them hands that down: the terminal's own state comes first.
+AS_IN_A_TERMINAL = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = "keras-kd"
+runpy.run_module("keras_kd", run_name="__main__")
+"""
+
+
 def test_ctrl_c_in_a_terminal(folder, tmp_path):
     out = tmp_path / "out"
     argv = distill(str(out), "--epochs", "100000")
     process = subprocess.Popen(
-        [sys.executable, "-m", "keras_kd", *argv],
+        [sys.executable, "-c", AS_IN_A_TERMINAL, *argv],
         cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -138,7 +138,7 @@ def benchmark(arguments: Arguments, typed: str) -> int:
     )
     keys = ("p50", "p90", "p99", "mean")
     rows = [
-        (str(threads), *(f"{row[key]:.3f}" for key in keys))
+        (str(threads), *(f"{row[key]:.3g}" for key in keys))
         for threads, row in report.latency_ms.items()
     ]
     print("\n" + table(("threads", *(f"{key} ms" for key in keys)), rows))

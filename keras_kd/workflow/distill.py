@@ -244,7 +244,7 @@ def _export(run: Run, folder: ResultFolder, recipe: Recipe) -> None:
             folder.report["artifacts"].append(row)
             folder.say(
                 f"    {row['bytes']:,} bytes  accuracy {row['accuracy']:.4f}  "
-                f"latency {row['latency_ms_p50']:.3f} ms"
+                f"latency {row['latency_ms_p50']:.3g} ms"
             )
     except (export.ExportError, export.VerificationError, ValueError) as error:
         folder.report.setdefault("failed", {})[recipe.name] = str(error)
