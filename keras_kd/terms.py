@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.layers import adapter_for
-from keras_kd.losses.keras_loss import as_distillation_loss
+from keras_kd.losses.keras_loss import KerasLoss, as_distillation_loss
 from keras_kd.losses.loss import mean_over_positions
 from keras_kd.registration import register
 from keras_kd.taps import is_output, output_features
@@ -35,7 +35,8 @@ class DistillationTerm(keras.layers.Layer):
         teacher: the teacher's. Defaults to `"output"`.
         adapter: a layer that brings the student's feature to the teacher's shape;
             `"auto"` lets `layers.adapter_for` choose by shape where the loss
-            compares features; a function `(student_shape, teacher_shape)` that
+            compares features (a Keras loss on both outputs compares predictions,
+            and gets none); a function `(student_shape, teacher_shape)` that
             returns a layer; or None. Defaults to `"auto"`.
         weight: non-negative float, or a schedule of the optimizer's step.
             `term.weight` is a variable. Defaults to 1.
@@ -87,10 +88,9 @@ class DistillationTerm(keras.layers.Layer):
         """
         self._refuse_structures(student_shape, teacher_shape)
         if self.adapter == AUTO:
-            one = isinstance(self.student, str) and isinstance(self.teacher, str)
             self.adapter = (
                 adapter_for(student_shape, teacher_shape, self.dtype_policy)
-                if one and self.loss.compares == "features"
+                if self._adaptable()
                 else None
             )
         elif is_factory(self.adapter):
@@ -164,6 +164,15 @@ class DistillationTerm(keras.layers.Layer):
             if isinstance(config[key], dict):
                 config[key] = keras.saving.deserialize_keras_object(config[key])
         return cls(**config)
+
+    def _adaptable(self):
+        """Whether an adapter may stand between: not where predictions are compared."""
+        if not isinstance(self.student, str) or not isinstance(self.teacher, str):
+            return False
+        predictions = is_output(self.student) and is_output(self.teacher)
+        if predictions and isinstance(self.loss, KerasLoss):
+            return False
+        return self.loss.compares == "features"
 
     def _refuse_structures(self, student_shape, teacher_shape):
         sides = (self.student, student_shape), (self.teacher, teacher_shape)

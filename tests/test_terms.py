@@ -30,7 +30,6 @@ def test_names(arguments, name):
         (Hint(), ((None, 8, 8, 4), (None, 8, 8, 6)), FeatureAdapter),
         (Hint(), ((None, 4), (None, 6)), DenseAdapter),
         (Hint(), ((None, 4), (None, 4)), type(None)),
-        ("mse", ((None, 4), (None, 6)), DenseAdapter),
         (KLDistillation(), ((None, 4), (None, 4)), type(None)),
     ],
 )
@@ -41,6 +40,14 @@ def test_the_adapter_that_the_shapes_ask_for(loss, shapes, adapter):
     keras.config.set_dtype_policy("mixed_float16")
     if term.adapter is not None:
         assert term.adapter.compute_dtype == "float32"
+
+
+def test_a_keras_loss_adapts_features_and_refuses_predictions():
+    term = DistillationTerm("mse", "body", "body")
+    term.build((None, 4), (None, 6))
+    assert isinstance(term.adapter, DenseAdapter)
+    with pytest.raises(ValueError, match="cannot compare"):
+        DistillationTerm("mse").build((None, 4), (None, 6))
 
 
 def test_an_adapter_made_by_a_function():
