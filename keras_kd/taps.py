@@ -167,6 +167,9 @@ def require_built(model: keras.layers.Layer) -> None:
 def input_spec(model: keras.layers.Layer) -> Any:
     """What a built model takes, as `keras.KerasTensor`s with an open batch axis.
 
+    A subclassed model remembers its input's shape and not its type: float32 is
+    tried, then int32, for tokens.
+
     Raises:
         ValueError: where a subclassed model does not remember its input's shape.
     """
@@ -181,10 +184,18 @@ def input_spec(model: keras.layers.Layer) -> Any:
             f"{model.name!r} does not remember the shape it was built for: call it "
             "on a batch first."
         )
-    return keras.tree.map_shape_structure(
-        lambda shape: _open_batch(keras.KerasTensor(shape, "float32")),
-        next(iter(shapes.values())),
-    )
+
+    def spec(dtype):
+        return keras.tree.map_shape_structure(
+            lambda shape: _open_batch(keras.KerasTensor(shape, dtype)),
+            next(iter(shapes.values())),
+        )
+
+    try:
+        symbolically(functools.partial(model, training=False), spec("float32"))
+    except Exception:  # Keras raises as many kinds as there are operations
+        return spec("int32")
+    return spec("float32")
 
 
 def symbolically(function: Callable, *args: Any) -> Any:

@@ -111,6 +111,24 @@ def test_a_graph_gives_the_same(jit_compile, images):
         np.testing.assert_allclose(graph(x)[tap], value, atol=1e-5)
 
 
+def test_a_subclassed_model_of_tokens():
+    """It remembers the shape of its input; that it wants integers shows by trying."""
+
+    class Tokens(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.head = layers.Dense(3, name="head")
+
+        def call(self, x):
+            return self.head(keras.ops.mean(keras.ops.take(np.eye(9), x, axis=0), 1))
+
+    model = Tokens(name="tokens")
+    model(np.zeros((2, 5), "int32"))
+    spec = input_spec(model)
+    assert (spec.dtype, spec.shape) == ("int32", (None, 5))
+    assert FeatureExtractor(model, ["head"]).spec(spec)["head"].shape == (None, 3)
+
+
 def test_threads_record_for_themselves(images):
     extractor, (x, _) = FeatureExtractor(cnn("m"), ["body"]), images
     seen = {}
