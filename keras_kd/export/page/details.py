@@ -106,7 +106,11 @@ def making(report: Report) -> Markup | None:
         for key in seconds
     }
     lists = [
-        _facts("Setting", {spoken(k): v for k, v in part(report, "setting").items()}),
+        _facts(
+            "Setting",
+            {spoken(k): v for k, v in part(report, "setting").items()},
+            kind="sentences",
+        ),
         _facts("Data", {spoken(key): value for key, value in data.items()}),
         _facts("Time", spent),
         _facts("Versions", part(report, "versions")),
@@ -155,14 +159,16 @@ def _answer(key: str, word: str, label: str) -> Markup:
     )
 
 
-def _facts(title: str, facts: Mapping[str, Any]) -> Markup | None:
+def _facts(
+    title: str, facts: Mapping[str, Any], kind: str | None = None
+) -> Markup | None:
     if not facts:
         return None
     pairs = [
         element("div", element("dt", str(key)), element("dd", _value(value)))
         for key, value in facts.items()
     ]
-    return element("div", element("h3", title), element("dl", pairs))
+    return element("div", element("h3", title), element("dl", pairs), class_=kind)
 
 
 def _value(value: Any) -> Child:
