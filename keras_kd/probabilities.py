@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.taps import find_layer, input_spec, is_output
+from keras_kd.taps import find_layer, input_spec, is_output, output_features
 from keras_kd.types import Tap
 
 SQUASHING = {
@@ -91,9 +91,5 @@ def _rows_sum_to_one(model, tap):
 
 def _at(outputs, tap):
     """The tensor of an output's tap, or None where it names a structure."""
-    key = tap.partition("/")[2]
-    if key and isinstance(outputs, dict):
-        outputs = outputs.get(key)
-    elif key and isinstance(outputs, (list, tuple)):
-        outputs = outputs[int(key)] if key.isdigit() else None
-    return None if keras.tree.is_nested(outputs) else outputs
+    part = output_features(outputs).get(tap)
+    return None if keras.tree.is_nested(part) else part

@@ -132,7 +132,8 @@ class FrozenTeacher(Teacher):
         return ends_in_probabilities(self.model, tap)
 
     def _resize(self, x):
-        return resize_map(ops.cast(x, "float32"), self.size) if _is_map(x) else x
+        is_map = len(x.shape) == 4
+        return resize_map(ops.cast(x, "float32"), self.size) if is_map else x
 
 
 COMBINATIONS = ("logits", "probabilities")
@@ -261,7 +262,7 @@ class SelfTeacher(Teacher):
         return {tap: student[tap] for tap in dict.fromkeys((OUTPUT, *taps))}
 
     def spec(self, x, taps, student=None):
-        return {tap: student[tap] for tap in dict.fromkeys((OUTPUT, *taps))}
+        return self.features(x, tuple(taps), student)
 
     def student_taps(self, taps):
         return tuple(taps)
@@ -281,7 +282,3 @@ def as_teacher(teacher: Any) -> Teacher:
         "`teacher` must be a keras.Model, a FrozenTeacher, EnsembleTeacher or "
         f"SelfTeacher, or None where all targets come stored. Received: {teacher!r}."
     )
-
-
-def _is_map(x):
-    return len(x.shape) == 4

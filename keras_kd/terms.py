@@ -14,7 +14,7 @@ from keras import ops
 from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.layers import adapter_for
 from keras_kd.losses.keras_loss import KerasLoss, as_distillation_loss
-from keras_kd.losses.loss import mean_over_positions
+from keras_kd.losses.loss import fitting_mask, mean_over_positions
 from keras_kd.registration import register
 from keras_kd.taps import is_output, output_features
 from keras_kd.types import OUTPUT, Number, Taps
@@ -197,7 +197,7 @@ class DistillationTerm(keras.layers.Layer):
         own = part_of(sample_weight, self.student)
         parts = [w for w in keras.tree.flatten(own) if w is not None]
         per_example = [
-            mean_over_positions(w, mask if _fits(mask, w) else None)
+            mean_over_positions(w, fitting_mask(mask, w))
             for w in (ops.cast(w, self.loss.dtype) for w in parts)
         ]
         return sum(per_example) / len(per_example) if per_example else None
@@ -260,7 +260,3 @@ def part_of(structure: Any, taps: Taps) -> Any:
 def _is_structure(shape):
     """Whether this is several shapes, and not one."""
     return isinstance(shape, dict) or any(isinstance(x, (tuple, list)) for x in shape)
-
-
-def _fits(mask, weight):
-    return mask is not None and len(mask.shape) == len(weight.shape)

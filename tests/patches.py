@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_kd.datasets import Dataset, hide_labels
+from keras_kd.workflow.training import train
 
 CLASSES = 3
 
@@ -29,3 +30,13 @@ def network(width=4, activation=None, classes=CLASSES, shape=(6, 6, 1), name="ne
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dense(classes, activation=activation, name="logits")(x)
     return keras.Model(inputs, x, name=name)
+
+
+def trained_teacher():
+    """A network that has learned `tiny_dataset`."""
+    keras.utils.set_random_seed(0)
+    model = network(8, name="teacher")
+    train(
+        model, tiny_dataset(), epochs=10, batch_size=16, learning_rate=0.01, verbose=0
+    )
+    return model

@@ -13,19 +13,13 @@ from keras_kd.workflow.folder import ResultFolder, summary, table
 from keras_kd.workflow.run import Run
 from keras_kd.workflow.training import (
     top_classes,
-    train,
 )
-from tests.patches import network, tiny_dataset
+from tests.patches import network, tiny_dataset, trained_teacher
 
 
 @pytest.fixture(scope="module")
 def teacher():
-    keras.utils.set_random_seed(0)
-    model = network(8, name="teacher")
-    train(
-        model, tiny_dataset(), epochs=10, batch_size=16, learning_rate=0.01, verbose=0
-    )
-    return model
+    return trained_teacher()
 
 
 class TestRun:

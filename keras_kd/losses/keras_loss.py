@@ -6,7 +6,11 @@ from typing import Any
 
 import keras
 
-from keras_kd.losses.loss import DistillationLoss, mean_over_positions
+from keras_kd.losses.loss import (
+    DistillationLoss,
+    fitting_mask,
+    mean_over_positions,
+)
 from keras_kd.registration import register
 from keras_kd.validation import same_shape
 
@@ -68,8 +72,7 @@ class KerasLoss(DistillationLoss):
                 "(batch, ...). Received a scalar: leave the mean over the batch to "
                 "the reduction."
             )
-        fits = mask is not None and len(mask.shape) == len(values.shape)
-        return mean_over_positions(values, mask if fits else None)
+        return mean_over_positions(values, fitting_mask(mask, values))
 
     def get_config(self):
         return {

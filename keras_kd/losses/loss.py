@@ -51,6 +51,12 @@ def mean_over_positions(values: Any, mask: Any = None) -> Any:
     return ops.divide_no_nan(ops.sum(kept, axis=axes), ops.sum(counts, axis=axes))
 
 
+def fitting_mask(mask: Any, values: Any) -> Any:
+    """The mask, if it has a value's rank; None where it belongs to something else."""
+    fits = mask is not None and len(mask.shape) == len(values.shape)
+    return mask if fits else None
+
+
 class _Reduction(keras.losses.Loss):
     """Keras's own reduction of values at hand: sample weights, replicas, `sum`."""
 
