@@ -13,7 +13,15 @@ __version__ = "0.1.0"
 # The command answers `--help` before TensorFlow is up, and silences its log first.
 # Everywhere else all is imported at once, which registers what `.keras` files name.
 if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
-    from keras_kd import callbacks, datasets, export, layers, losses, methods
+    from keras_kd import (
+        callbacks,
+        compress,
+        datasets,
+        export,
+        layers,
+        losses,
+        methods,
+    )
     from keras_kd.distiller import Distiller
     from keras_kd.metrics import Agreement, TeacherStudentKL
     from keras_kd.taps import FeatureExtractor
@@ -31,6 +39,7 @@ __all__ = [
     "SelfTeacher",
     "TeacherStudentKL",
     "callbacks",
+    "compress",
     "datasets",
     "export",
     "layers",

@@ -40,7 +40,7 @@ BELOW = {
     "training": ["words", "losses", "layers", "looking", "wiring"],
     # These three know nothing of distillation.
     "compress": ["words"],
-    "export": ["words"],
+    "export": ["words", "compress"],
     "data": ["words"],
     "door": [floor for floor in FLOORS if floor != "door"],
 }
@@ -49,6 +49,7 @@ BACKEND_FREE = ("words", "losses", "layers", "looking")
 OPTIONAL = {
     "PIL",
     "ai_edge_litert",
+    "litert_quantizer",
     "matplotlib",
     "onnx",
     "onnxruntime",
