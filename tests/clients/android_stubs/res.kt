@@ -1,0 +1,18 @@
+@file:Suppress("UNUSED_PARAMETER", "unused")
+
+package android.content.res
+
+import java.io.Closeable
+import java.io.FileDescriptor
+import java.io.InputStream
+
+abstract class AssetFileDescriptor : Closeable {
+    abstract val fileDescriptor: FileDescriptor
+    abstract val startOffset: Long
+    abstract val declaredLength: Long
+}
+
+abstract class AssetManager {
+    abstract fun open(fileName: String): InputStream
+    abstract fun openFd(fileName: String): AssetFileDescriptor
+}
