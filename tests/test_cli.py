@@ -4,11 +4,13 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from xml.etree import ElementTree
 
 import keras
 import numpy as np
@@ -18,6 +20,7 @@ from keras import layers
 from keras_kd import cli, export
 from keras_kd.cli import arguments, commands
 from keras_kd.cli.taps import list_taps
+from keras_kd.export.metadata import read_metadata
 
 CLASSES = ("circle", "line", "square")
 
@@ -73,6 +76,9 @@ def distill(out, *more, teacher="teacher.keras"):
         "--data", "data.npz", "--out", out, "--epochs", "1", "--batch-size", "32",
         *more,
     ]  # fmt: skip
+
+
+VERIFY = ["verify", "student.keras", "student.keras", "--data", "data.npz"]
 
 
 def test_distill_leaves_a_folder_of_results(call, tmp_path):
@@ -161,7 +167,191 @@ def test_export_to_one_file_of_any_batch(call, tmp_path):
     )
     assert code == 0 and str(file) in printed
     report = json.loads((tmp_path / "new" / "one.report.json").read_text())
-    assert report["recipe"] == "float32"
+    # What `auto` chose, without data to calibrate on.
+    assert report["recipe"] == "dynamic_int8" and "dynamic_int8" in printed
+    assert report["inputs"][0]["shape"][0] is None
+
+
+def test_auto_with_data_is_int8_and_names_the_file(call, tmp_path):
+    code, printed, _ = call(
+        "export", "student.keras", "--out", tmp_path, "--data", "data.npz"
+    )
+    assert code == 0
+    titles, row = (re.split(r"  +", line) for line in printed.splitlines()[:2])
+    assert titles[:3] == ["file", "recipe", "bytes"]
+    assert row[:2] == [str(tmp_path / "student_auto.tflite"), "int8"]
+
+
+def test_what_is_written_into_the_file(call, tmp_path):
+    (tmp_path / "labels.txt").write_text("circle\nline\n\nsquare\n")
+    code, _, said = call(
+        "export", "student.keras", "--out", tmp_path / "s.tflite",
+        "--recipe", "float32", "--label-file", tmp_path / "labels.txt",
+        "--name", "Shapes", "--author", "Ada", "--license", "MIT",
+        "--mean", "0", "--std", "255",
+    )  # fmt: skip
+    assert code == 0, said
+    found = read_metadata(tmp_path / "s.tflite")
+    for word in ("Shapes", "Ada", "MIT", "circle", "square"):
+        assert word in str(found)
+
+
+def test_grey_students_take_colours(call, tmp_path):
+    code, printed, said = call(
+        "export", "student.keras", "--out", tmp_path, "--recipe", "float32",
+        "--recipe", "int8", "--rgb", "--data", "data.npz",
+    )  # fmt: skip
+    assert code == 0, said
+    report = json.loads((tmp_path / "student_int8.report.json").read_text())
+    assert report["inputs"][0]["shape"] == [1, 8, 8, 3]
+    assert "100.0 %" in printed
+
+
+def test_the_softmax_of_an_int8_file_in_float32(call, tmp_path):
+    code, _, said = call(
+        "export", "softmax.keras", "--out", tmp_path / "s.tflite", "--recipe", "int8",
+        "--float-softmax", "--io", "float32", "--data", "data.npz",
+    )  # fmt: skip
+    assert code == 0, said
+    verify = ("verify", "softmax.keras", tmp_path / "s.tflite", "--data", "data.npz")
+    code, printed, _ = call(*verify, "--int8-only")
+    assert code == 1 and "FAILED  int8 only" in printed and "SOFTMAX" in printed
+
+
+def test_onnx_is_exported_verified_and_measured(call, tmp_path):
+    pytest.importorskip("onnxruntime")
+    file = tmp_path / "s.onnx"
+    code, printed, said = call(
+        "export", "student.keras", "--out", file, "--data", "data.npz"
+    )
+    assert code == 0, said
+    assert "float32" in printed and "100.0 %" in printed
+    verify = ("verify", "student.keras", file, "--data", "data.npz")
+    code, printed, said = call(*verify, "--max-latency-ratio", "99", "--worst", "2")
+    assert code == 0, (printed, said)
+    assert "Conv" in printed and "gate: passed" in printed and "#" in printed
+    code, printed, _ = call(*verify, "--int8-only")
+    assert code == 1 and "only a .tflite file tells" in printed
+    code, printed, _ = call("benchmark", file, "--threads", "1")
+    assert code == 0 and "p99 ms" in printed
+    code, _, _ = call("export", "student.keras", "--out", tmp_path, "--onnx")
+    assert code == 0 and (tmp_path / "student_float32.onnx").is_file()
+
+
+@pytest.fixture(scope="module")
+def gated(folder):
+    """An int8 file of the student, and one of other weights."""
+    data = np.load(folder / "data.npz")["x"]
+    model = keras.models.load_model(folder / "student.keras")
+    export.export_tflite(model, folder / "right.tflite", "int8", data)
+    kernel = model.get_layer("head").kernel
+    kernel.assign(-np.array(kernel.value))
+    export.export_tflite(model, folder / "wrong.tflite", "int8", data)
+    kernel.assign(np.nan * np.array(kernel.value))
+    with pytest.raises(export.ExportError):
+        export.export_tflite(model, folder / "nan.tflite", "float32", data)
+    broken = (folder / "right.tflite").read_bytes()
+    (folder / "cut.tflite").write_bytes(broken[: len(broken) // 2])
+    return ("verify", "student.keras", "right.tflite", "--data", "data.npz")
+
+
+def cases_in(path):
+    """Names and failures of a JUnit file."""
+    (suite,) = ElementTree.parse(path).getroot()
+    found = {case.get("name"): case.find("failure") for case in suite.iter("testcase")}
+    assert int(suite.get("tests")) == len(found)
+    return {name: failure is None for name, failure in found.items()}
+
+
+def test_a_gate_that_is_passed(gated, call, tmp_path):
+    files = [tmp_path / name for name in ("v.html", "v.xml", "v.json")]
+    code, printed, _ = call(
+        *gated, "--max-accuracy-drop", "5", "--max-bytes", "9999", "--int8-only",
+        "--int8-strict", "--layers", "--worst", "3", "--latency", "1",
+        "--html", files[0], "--junit", files[1], "--json", files[2],
+    )  # fmt: skip
+    assert code == 0, printed
+    for wanted in ("gate: passed", "layers\n", "worst inputs\n", "XNNPACK", "p90"):
+        assert wanted in printed
+    assert printed.splitlines()[-3:] == [str(files[2]), str(files[1]), str(files[0])]
+    assert cases_in(files[1]) == {
+        "verification": True, "accuracy drop": True, "bytes": True,
+        "int8 only, strict": True,
+    }  # fmt: skip
+    fields = json.loads(files[2].read_text())
+    assert fields["gate"]["passed"] and fields["data"] == "data"
+    assert fields["worst"][0]["label_name"] in CLASSES
+    page = files[0].read_text()
+    assert page.count("data:image/png") == 3 and "Layer by layer" in page
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
+def test_a_gate_that_fails(gated, call, tmp_path):
+    wrong = ["wrong.tflite" if word == "right.tflite" else word for word in gated]
+    code, printed, said = call(
+        *wrong, "--min-agreement", "0.99", "--max-bytes", "10",
+        "--max-latency-ratio", "0.000001", "--junit", tmp_path / "v.xml",
+    )  # fmt: skip
+    assert (code, said) == (1, "")
+    assert "gate: FAILED" in printed and "at most 10 allowed" in printed
+    assert cases_in(tmp_path / "v.xml") == dict.fromkeys(
+        ("verification", "agreement", "bytes", "latency ratio"), False
+    )
+
+
+def test_a_file_of_other_weights_is_no_success_without_limits_too(gated, call):
+    wrong = ["wrong.tflite" if word == "right.tflite" else word for word in gated]
+    code, printed, _ = call(*wrong)
+    assert code == 1 and "zeros would be as near" in printed
+
+
+@pytest.mark.parametrize("name", ["cut", "other"])
+def test_a_file_that_is_refused_fails_the_gate(name, gated, call, folder, tmp_path):
+    if name == "other":
+        model = keras.Sequential([keras.Input((5,), name="x"), layers.Dense(2)])
+        export.export_tflite(model, folder / "other.tflite", "float32", overwrite=True)
+    words = [f"{name}.tflite" if word == "right.tflite" else word for word in gated]
+    more = ("--max-bytes", "99999", "--json", "--junit", tmp_path / "v.xml")
+    code, printed, _ = call(*words, *more)
+    assert code == 1
+    assert json.loads(printed)["gate"]["passed"] is False
+    assert cases_in(tmp_path / "v.xml") == {"verification": False}
+
+
+def test_a_reference_and_a_signature_can_be_named(gated, call, folder):
+    more = ("--max-latency-ratio", "1000", "--reference", "right.tflite")
+    code, printed, _ = call(*gated, *more)
+    assert code == 0 and "latency ratio" in printed
+    code, _, said = call(*gated, *more[:3], "none.tflite")
+    assert code == 2 and "not a file: 'none.tflite'" in said
+    code, printed, _ = call(*gated, "--signature", "features")
+    assert code == 1 and "signature 'features'" in printed
+
+
+def test_students_of_any_input_by_name(call, folder, tmp_path):
+    keras.utils.set_random_seed(3)
+    a, b = keras.Input((4,), name="a"), keras.Input((7,), name="b", dtype="int32")
+    tokens = layers.GlobalAveragePooling1D()(layers.Embedding(20, 8)(b))
+    head = layers.Dense(3, name="head")(layers.Concatenate()([a, tokens]))
+    keras.Model([a, b], head).save(tmp_path / "two.keras")
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "two.npz",
+        a=rng.normal(size=(150, 4)).astype("float32"),
+        b=rng.integers(0, 20, (150, 7)),
+        y=np.arange(150) % 3,
+    )
+    data = ("--data", tmp_path / "two.npz")
+    code, printed, said = call(
+        "export", tmp_path / "two.keras", "--out", tmp_path / "two.tflite", *data
+    )
+    assert code == 0, said
+    words = ("verify", tmp_path / "two.keras", tmp_path / "two.tflite", *data)
+    code, printed, said = call(
+        *words, "--limit", "50", "--max-accuracy-drop", "20", "--worst", "2"
+    )
+    assert code == 0, (printed, said)
+    assert "50 samples of two" in printed and "accuracy drop" in printed
 
 
 @pytest.mark.parametrize(
@@ -185,6 +375,11 @@ def test_export_to_one_file_of_any_batch(call, tmp_path):
             + ["--recipe", "float32", "--recipe", "float32"],
             "twice",
         ),
+        (["export", "student.keras", "--out", "x.tflite", "--onnx"], "--onnx writes"),
+        (["export", "student.keras", "--out", "x", "--onnx", "--io", "int8"], "--io"),
+        (VERIFY + ["--min-agreement", "99"], "a share, above 0 and at most 1"),
+        (VERIFY + ["--max-bytes", "-3"], "`max_bytes` must be a positive integer"),
+        (VERIFY + ["--worst", "-1"], "`--worst` must be a positive integer"),
         (distill("x", "--data", "digit"), "Did you mean 'digits'?"),
         (distill("x", "--hint", "boody=body"), "Did you mean 'body'?"),
         (distill("x", "--temperature", "-1"), "`temperature` must be positive"),
@@ -233,6 +428,10 @@ def test_an_npz_of_objects_is_not_unpickled(call, folder):
         distill("x", "--over"),
         ["benchmark", "x", "--threads", "one"],
         ["export", "x.keras", "--out", "y", "--batch-size", "some"],
+        # An option that takes the next word must not write over it.
+        ["verify", "--json", "student.keras", "s.tflite", "--data", "d"],
+        ["verify", "student.keras", "s.tflite", "--data", "d", "--junit", "out.html"],
+        ["verify", "student.keras", "s.tflite", "--data", "d", "--max-bytes", "1.5"],
     ],
 )
 def test_usage_errors(argv, capsys):

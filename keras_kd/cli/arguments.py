@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from keras_kd.cli import values
+
 DATA = "a folder of images by class, an .npz file, or a name such as digits"
+SAMPLES = f"{DATA}; the .npz may hold arrays by input name, and labels as y"
 DEFAULT_RECIPES = "float32,float16,dynamic_int8,int8"
 
 
@@ -77,7 +80,7 @@ def _distill(add: Callable[..., Any]) -> None:
         "--hint",
         action="append",
         default=[],
-        type=_hint,
+        type=values.hint,
         metavar="STUDENT_TAP=TEACHER_TAP",
         help="have a feature follow the teacher's; repeatable, see `keras-kd taps`",
     )
@@ -101,8 +104,8 @@ def _distill(add: Callable[..., Any]) -> None:
     )
     add(
         "--recipes",
-        type=_names,
-        default=_names(DEFAULT_RECIPES),
+        type=values.names,
+        default=values.names(DEFAULT_RECIPES),
         metavar="A,B",
         help=f"files to write, or none; {DEFAULT_RECIPES} unless given",
     )
@@ -118,39 +121,116 @@ def _export(add: Callable[..., Any]) -> None:
         "--out",
         required=True,
         metavar="DIR|FILE",
-        help="folder, or a .tflite file for a single recipe",
+        help="folder, or a .tflite or .onnx file for a single recipe",
     )
     add(
         "--recipe",
         action="append",
         metavar="NAME|FILE.json",
-        help="float32 (unless given), float16, dynamic_int8, int8; repeatable",
+        help="auto (unless given), float32, float16, dynamic_int8, int8, int16x8, "
+        "weight_only_int8, weight_only_int4; repeatable",
     )
-    add("--data", metavar="D", help=f"for calibration and verification: {DATA}")
+    add("--data", metavar="D", help=f"for calibration and verification: {SAMPLES}")
     add("--io", metavar="TYPE", help="of inputs and outputs: int8, uint8 or float32")
     add(
         "--batch-size",
-        type=_batch_size,
-        default=1,
+        type=values.batch_size,
+        default=argparse.SUPPRESS,
         metavar="N|dynamic",
-        help=_default("1"),
+        help=_default("1, of .onnx files dynamic,"),
     )
+    add("--onnx", action="store_true", help="write .onnx files")
+    add(
+        "--float-softmax",
+        action="store_true",
+        help="compute a final softmax in float32, outside what is quantized",
+    )
+    add("--rgb", action="store_true", help="let a model of grey images take RGB")
+    add("--name", metavar="TEXT", help="of the model, written into the file")
+    add("--author", metavar="TEXT", help="written into the file")
+    add("--license", metavar="TEXT", help="written into the file")
+    add(
+        "--label-file",
+        metavar="FILE.txt",
+        help="names of the classes, one a line, written into the file",
+    )
+    add("--mean", type=float, metavar="F", help="of pixels 0 to 255, for the client")
+    add("--std", type=float, metavar="F", help="of pixels 0 to 255, for the client")
     _image_size(add)
     _overwrite(add)
 
 
 def _verify(add: Callable[..., Any]) -> None:
     add("model", metavar="S.keras", help="model that the file was made from")
-    add("file", metavar="FILE.tflite")
-    add("--data", required=True, metavar="D", help=DATA)
+    add("file", metavar="FILE", help="a .tflite or .onnx file")
+    add("--data", required=True, metavar="D", help=SAMPLES)
+    add("--limit", type=int, metavar="N", help="compare at most so many samples")
+    add("--signature", metavar="NAME", help="of a file that has several")
+    add("--layers", action="store_true", help="signal to noise of every layer")
+    add("--worst", type=int, default=0, metavar="N", help="show the N worst inputs")
+    add(
+        "--latency",
+        type=values.integers,
+        default=[],
+        metavar="1,2",
+        help="measure the latency with so many threads",
+    )
+    add(
+        "--max-accuracy-drop",
+        type=float,
+        metavar="POINTS",
+        help="gate: points of accuracy that the file may lose, such as 0.5",
+    )
+    add("--min-agreement", type=float, metavar="SHARE", help="gate: such as 0.99")
+    add("--max-bytes", type=int, metavar="N", help="gate: largest size of the file")
+    add(
+        "--max-latency-ratio",
+        type=float,
+        metavar="F",
+        help="gate: largest median latency as a multiple of float32's",
+    )
+    add(
+        "--reference",
+        metavar="FILE",
+        help="float32 file for --max-latency-ratio and --layers; exported unless given",
+    )
+    add(
+        "--int8-only",
+        action="store_true",
+        help="gate: nothing computed in floats, save at float inputs and outputs",
+    )
+    add("--int8-strict", action="store_true", help="gate: and not there either")
     _image_size(add)
-    _json(add)
+    add(
+        "--html",
+        type=values.file_of(".html"),
+        metavar="FILE.html",
+        help="write a page with charts, and the worst inputs as pictures",
+    )
+    add(
+        "--junit",
+        type=values.file_of(".xml"),
+        metavar="FILE.xml",
+        help="write the checks as JUnit XML",
+    )
+    add(
+        "--json",
+        nargs="?",
+        const="-",
+        type=values.file_of(".json"),
+        metavar="FILE.json",
+        help="print JSON instead of text, or write it to a file",
+    )
 
 
 def _benchmark(add: Callable[..., Any]) -> None:
-    add("file", metavar="FILE.tflite")
+    add("file", metavar="FILE", help="a .tflite or .onnx file")
     add(
-        "--threads", type=_integers, default=[1, 2], metavar="1,2", help=_default("1,2")
+        "--threads",
+        type=values.integers,
+        default=[1, 2],
+        metavar="1,2",
+        help=_default("1,2"),
     )
     _json(add)
 
@@ -165,9 +245,9 @@ def _taps(add: Callable[..., Any]) -> None:
 
 COMMANDS: dict[str, tuple[str, Callable[[Callable[..., Any]], None]]] = {
     "distill": ("train a student with its teacher", _distill),
-    "export": ("write a model to .tflite files", _export),
-    "verify": ("compare a .tflite file with its model", _verify),
-    "benchmark": ("measure a .tflite file", _benchmark),
+    "export": ("write a model to .tflite or .onnx files", _export),
+    "verify": ("compare a file with its model, and hold it to limits", _verify),
+    "benchmark": ("measure a .tflite or .onnx file", _benchmark),
     "report": ("draw a folder's report.html again", _report),
     "taps": ("list the places of a model that can be tapped", _taps),
 }
@@ -182,7 +262,7 @@ def _wide(prog: str) -> argparse.HelpFormatter:
 def _image_size(add: Callable[..., Any]) -> None:
     add(
         "--image-size",
-        type=_size,
+        type=values.size,
         metavar="HxW",
         help="resize the images; the model's own size unless given",
     )
@@ -198,48 +278,3 @@ def _json(add: Callable[..., Any]) -> None:
 
 def _default(value: str, what: str = "") -> str:
     return f"{what}, {value} unless given" if what else f"{value} unless given"
-
-
-def _hint(text: str) -> tuple[str, str]:
-    student, _, teacher = text.partition("=")
-    if not student or not teacher:
-        raise argparse.ArgumentTypeError(
-            f"expected STUDENT_TAP=TEACHER_TAP, received {text!r}"
-        )
-    return student, teacher
-
-
-def _names(text: str) -> list[str]:
-    return [] if text == "none" else [name for name in text.split(",") if name]
-
-
-def _integers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected integers such as 1,2, received {text!r}"
-        ) from None
-
-
-def _batch_size(text: str) -> int | None:
-    return None if text == "dynamic" else _integer(text, "an integer or dynamic")
-
-
-def _size(text: str) -> tuple[int, int]:
-    sides: Sequence[str] = text.lower().split("x")
-    if len(sides) == 1:
-        sides = [text, text]
-    wanted = "HxW such as 96x128"
-    if len(sides) != 2:
-        raise argparse.ArgumentTypeError(f"expected {wanted}, received {text!r}")
-    return _integer(sides[0], wanted), _integer(sides[1], wanted)
-
-
-def _integer(text: str, wanted: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected {wanted}, received {text!r}"
-        ) from None

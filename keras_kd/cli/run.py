@@ -16,7 +16,9 @@ from typing import Any
 from keras_kd.cli.arguments import parser
 
 FAILED, STOPPED = 2, 130
-RESULTS = (".keras", ".tflite", ".html", ".json")
+RESULTS = (".keras", ".tflite", ".onnx", ".html", ".json")
+SPOKEN = {"overwrite=True": "--overwrite", "`representative_data`": "--data"}
+"""What errors call the arguments that are options here."""
 LONGEST = 1200
 """Characters of an error; Keras puts whole configurations into some."""
 
@@ -28,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: List of strings. Defaults to those of the process.
 
     Returns:
-        Exit code: 0; 1 where a file of several could not be made; 2 for an error,
-        told in one line; 130 after Ctrl-C.
+        Exit code: 0; 1 where `verify` refuses a file or finds a limit not kept; 2
+        for an error, told in one line; 130 after Ctrl-C.
 
     Example:
 
@@ -81,7 +83,8 @@ def kept(out: Any) -> str:
 def one_line(error: BaseException) -> str:
     """An error's sentence, in the words of the command line."""
     text = " ".join(str(error).split()) or type(error).__name__
-    text = text.replace("overwrite=True", "--overwrite")
+    for argument, option in SPOKEN.items():
+        text = text.replace(argument, option)
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… (all of it with --debug)"
     return text

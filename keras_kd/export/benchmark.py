@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from keras_kd.export import schema
-from keras_kd.export.arena import arena_bytes
+from keras_kd.export.facts import file_facts
+from keras_kd.export.latency import latency_ms
 from keras_kd.export.report import ExportResult, artifact_path
-from keras_kd.export.runtime import Runner
 from keras_kd.validation import positive_int
 
 
@@ -29,9 +24,10 @@ class BenchmarkReport:
         gzip_bytes: Integer. Size compressed, what is downloaded.
         parameters: Integer. Weights in the file, after its layers were folded.
         macs: Integer. Multiply-accumulates of one inference; a loop's body counts
-            once.
+            once. None for an ONNX file.
         arena_bytes: Integer. An estimate of the memory for activations, from their
-            lifetimes; XNNPACK's and the operators' own come on top.
+            lifetimes; XNNPACK's and the operators' own come on top. None for an
+            ONNX file.
         latency_ms: Dict from the number of threads to a dict with `"p50"`,
             `"p90"`, `"p99"`, `"mean"` in milliseconds and `"runs"`, on this machine.
     """
@@ -40,8 +36,8 @@ class BenchmarkReport:
     bytes: int
     gzip_bytes: int
     parameters: int
-    macs: int
-    arena_bytes: int
+    macs: int | None
+    arena_bytes: int | None
     latency_ms: dict[int, dict[str, float]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,10 +54,14 @@ def benchmark(
     runs: int = 50,
     warmup: int = 10,
 ) -> BenchmarkReport:
-    """Measure a file in the LiteRT interpreter with its default CPU delegate.
+    """Measure a file: .tflite in the LiteRT interpreter with its default CPU
+    delegate, .onnx in onnxruntime.
+
+    The console script `litert-benchmark` is not used: it rounds its times to a
+    hundredth of a millisecond, in which a small student runs twice.
 
     Args:
-        artifact: Path of a .tflite file, or an `ExportResult`.
+        artifact: Path of a .tflite or .onnx file, or an `ExportResult`.
         threads: Integers. Numbers of threads to measure with. Defaults to `(1, 2)`.
         runs: Integer. Timed inferences for each. Defaults to `50`.
         warmup: Integer. Inferences before those. Defaults to `10`.
@@ -83,45 +83,15 @@ def benchmark(
     """
     path = artifact_path(artifact)
     runs, warmup = positive_int("runs", runs), positive_int("warmup", warmup)
-    counts = [positive_int("threads", count) for count in threads]
-    content = path.read_bytes()
-    model = schema.load(content)
+    for count in threads:
+        positive_int("threads", count)
+    facts = file_facts(path)
     return BenchmarkReport(
         artifact=path,
-        bytes=len(content),
-        gzip_bytes=len(gzip.compress(content, mtime=0)),
-        parameters=schema.parameters(model),
-        macs=schema.macs(model),
-        arena_bytes=arena_bytes(model),
-        latency_ms={
-            count: summary(_times(path, count, runs, warmup)) for count in counts
-        },
+        bytes=facts.bytes,
+        gzip_bytes=facts.gzip_bytes,
+        parameters=facts.parameters,
+        macs=facts.macs,
+        arena_bytes=facts.arena_bytes,
+        latency_ms=latency_ms(path, threads, runs, warmup),
     )
-
-
-def summary(seconds: Sequence[float]) -> dict[str, float]:
-    """Percentiles and mean of times in seconds, in milliseconds."""
-    times = np.asarray(seconds) * 1e3
-    p50, p90, p99 = (float(p) for p in np.percentile(times, [50, 90, 99]))
-    mean = float(times.mean())
-    return {"p50": p50, "p90": p90, "p99": p99, "mean": mean, "runs": len(times)}
-
-
-def _times(path: Path, threads: int, runs: int, warmup: int) -> list[float]:
-    """Seconds of each timed inference on random inputs."""
-    interpreter = Runner(path, threads).interpreter
-    generator = np.random.default_rng(0)
-    for details in interpreter.get_input_details():
-        dtype = np.dtype(details["dtype"])
-        values = generator.random(details["shape"])
-        # Zero is a valid token, index and pixel.
-        filled = values if dtype.kind == "f" else np.zeros_like(values)
-        interpreter.set_tensor(details["index"], filled.astype(dtype))
-    for _ in range(warmup):
-        interpreter.invoke()
-    seconds = []
-    for _ in range(runs):
-        begin = time.perf_counter()
-        interpreter.invoke()
-        seconds.append(time.perf_counter() - begin)
-    return seconds

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+EXACT = 200.0
+"""Decibels of equal answers; float32 itself reaches about 150."""
+
 
 def largest_error(expected: np.ndarray, answered: np.ndarray) -> float:
     """The largest absolute difference."""
@@ -22,6 +25,52 @@ def mean_error(expected: np.ndarray, answered: np.ndarray) -> float:
     """The mean absolute difference."""
     difference = np.abs(_real(answered) - _real(expected))
     return float(difference.mean()) if difference.size else 0.0
+
+
+def snr_db(expected: np.ndarray, answered: np.ndarray) -> float:
+    """How much stronger the model's answers are than their errors, in decibels.
+
+    `10 log10(Σ expected² / Σ (answered − expected)²)`: a file that answers zeros has
+    0 dB, every 6 dB are one more bit that is right.
+
+    Args:
+        expected: Array of the model's numbers.
+        answered: Array of the file's, of the same shape.
+
+    Returns:
+        Float within ±200 (`EXACT`); 200 for equal answers. An infinity on one side
+        that is not on the other, or a NaN, makes it −200.
+
+    Example:
+
+    ```python
+    snr_db(np.array([1.0, 2.0]), np.array([1.0, 1.9]))  # 27.0
+    ```
+    """
+    return decibels(*powers(expected, answered))
+
+
+def powers(expected: np.ndarray, answered: np.ndarray) -> tuple[float, float]:
+    """The sums of squares of the numbers and of their errors.
+
+    Equal infinities are left out, as masks have them; what is not finite otherwise
+    makes the error infinite.
+    """
+    expected, answered = _real(expected), _real(answered)
+    finite = np.isfinite(expected) & np.isfinite(answered)
+    signal = float(np.square(expected[finite]).sum())
+    if not (finite | (expected == answered)).all():
+        return signal, np.inf
+    return signal, float(np.square(answered[finite] - expected[finite]).sum())
+
+
+def decibels(signal: float, noise: float) -> float:
+    """The ratio of two powers in decibels, within ±200."""
+    if not noise:
+        return EXACT
+    if not signal or np.isinf(noise):
+        return -EXACT
+    return float(np.clip(10 * (np.log10(signal) - np.log10(noise)), -EXACT, EXACT))
 
 
 def has_classes(outputs: np.ndarray) -> bool:

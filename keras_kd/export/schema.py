@@ -6,12 +6,17 @@ import collections
 import functools
 import math
 import os
+import struct
 from pathlib import Path
 from typing import Any
+
+from keras_kd.export.errors import VerificationError
 
 WEIGHT_TYPES = ("FLOAT32", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT4", "INT2")
 FLOAT_TYPES = ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64")
 DOORS = ("QUANTIZE", "DEQUANTIZE")
+MAIN = "serve"
+"""The signature that is meant where a file has several."""
 
 
 def load(artifact: str | os.PathLike[str] | bytes) -> Any:
@@ -25,6 +30,7 @@ def load(artifact: str | os.PathLike[str] | bytes) -> Any:
 
     Raises:
         ValueError: If the bytes are not a TFLite flatbuffer.
+        VerificationError: If they are one that is damaged.
 
     Example:
 
@@ -42,7 +48,13 @@ def load(artifact: str | os.PathLike[str] | bytes) -> Any:
             f"Received: {len(content)} bytes"
             f"{'' if isinstance(artifact, bytes) else f' in {str(artifact)!r}'}."
         )
-    return schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    try:
+        return schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+    except (struct.error, ValueError, IndexError, TypeError) as error:
+        raise VerificationError(
+            f"The file is damaged: {len(content)} bytes cannot be read as a TFLite "
+            "file. Export or copy it again."
+        ) from error
 
 
 def operators(model: Any) -> dict[str, int]:
@@ -93,10 +105,61 @@ def float_islands(model: Any) -> list[dict[str, Any]]:
                     "subgraph": number,
                     "index": index,
                     "operator": name,
-                    "output": _text(graph.tensors[op.outputs[0]].name),
+                    "output": text(graph.tensors[op.outputs[0]].name),
                 }
             )
     return islands
+
+
+def activations(model: Any) -> list[dict[str, Any]]:
+    """The tensors that are computed, not stored in the file.
+
+    Args:
+        model: As `load` gives it.
+
+    Returns:
+        A list of dicts with `"subgraph"`, `"tensor"` (its name), `"type"`,
+        `"quantized"` (whether its integers stand for real numbers) and `"door"`:
+        whether it is a float input that is only quantized, or an output that was
+        just dequantized, of a subgraph that a signature names.
+    """
+    entries = {int(s.subgraphIndex) for s in signatures(model)} or {0}
+    found = []
+    for number, graph in enumerate(model.subgraphs):
+        doors = _doors(model, graph) if number in entries else set()
+        # Inputs and what operators make: a tensor that nobody makes is neither.
+        made = {int(i) for op in _ops(graph) for i in op.outputs}
+        for index in sorted(made | {int(i) for i in graph.inputs}):
+            tensor = graph.tensors[index]
+            if not is_constant(model, tensor):
+                found.append(
+                    {
+                        "subgraph": number,
+                        "tensor": text(tensor.name),
+                        "type": tensor_type(tensor),
+                        "quantized": steps(tensor) is not None,
+                        "door": index in doors,
+                    }
+                )
+    return found
+
+
+def _doors(model: Any, graph: Any) -> set[int]:
+    """Float inputs that only QUANTIZE reads, float outputs that DEQUANTIZE makes."""
+    read: dict[int, set[str]] = collections.defaultdict(set)
+    maker: dict[int, str] = {}
+    for op in _ops(graph):
+        name = operator_name(model, op)
+        for i in op.inputs:
+            read[int(i)].add(name)
+        for i in op.outputs:
+            maker[int(i)] = name
+    entering, leaving = (
+        {int(i) for i in ends} for ends in (graph.inputs, graph.outputs)
+    )
+    opened = {i for i in entering - leaving if read[i] == {"QUANTIZE"}}
+    closed = {i for i in leaving if maker.get(i) == "DEQUANTIZE" and not read[i]}
+    return opened | closed
 
 
 def parameters(model: Any) -> int:
@@ -157,7 +220,7 @@ def operator_name(model: Any, op: Any) -> str:
     code = model.operatorCodes[op.opcodeIndex]
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     name = _names("BuiltinOperator").get(number, f"CUSTOM:unknown {number}")
-    return f"CUSTOM:{_text(code.customCode)}" if name == "CUSTOM" else name
+    return f"CUSTOM:{text(code.customCode)}" if name == "CUSTOM" else name
 
 
 def tensor_type(tensor: Any) -> str:
@@ -168,6 +231,36 @@ def tensor_type(tensor: Any) -> str:
 def shape(tensor: Any) -> tuple[int, ...]:
     """The static shape of a tensor; a dynamic size is one."""
     return tuple(int(size) for size in tensor.shape) if _size(tensor.shape) else ()
+
+
+def subgraph_of(model: Any, signature: str | None = None) -> int:
+    """The subgraph that a signature runs.
+
+    Args:
+        model: As `load` gives it.
+        signature: String. Defaults to `None`: the only one, or `"serve"`.
+
+    Returns:
+        Integer; 0 where there is no such signature.
+    """
+    found = {text(s.signatureKey): int(s.subgraphIndex) for s in signatures(model)}
+    if signature is None and len(found) == 1:
+        return next(iter(found.values()))
+    return found.get(signature or MAIN, 0)
+
+
+def signatures(model: Any) -> list[Any]:
+    """The signatures of a file, which may have none."""
+    return list(model.signatureDefs or ())
+
+
+def steps(tensor: Any) -> tuple[float, int] | None:
+    """Scale and zero point of a quantized tensor; those of its first channel."""
+    quantization = tensor.quantization
+    if quantization is None or not _size(quantization.scale):
+        return None
+    zeros = quantization.zeroPoint
+    return float(quantization.scale[0]), int(zeros[0]) if _size(zeros) else 0
 
 
 def is_constant(model: Any, tensor: Any) -> bool:
@@ -193,5 +286,6 @@ def _size(vector: Any) -> int:
     return 0 if vector is None else len(vector)
 
 
-def _text(name: Any) -> str:
+def text(name: Any) -> str:
+    """A name in the file as a string."""
     return name.decode() if isinstance(name, bytes) else str(name or "")

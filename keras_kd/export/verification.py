@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_kd.export.delegates import Delegation
+from keras_kd.export.layer_errors import LayerError
+
 Outputs: TypeAlias = dict[str, np.ndarray]
 """Arrays of shape `(samples, …)` by output name."""
 
@@ -25,6 +28,10 @@ class OutputReport:
             last axis is no classes (a single unit, or integers).
         accuracy: Float. The file's share of right answers; None without labels.
         model_accuracy: Float. The model's.
+        snr_db: Float. Signal to noise in decibels, `10 log10(Σ model² / Σ error²)`,
+            200 for equal answers.
+        model_classes: Integer. How many different classes the model names; if it is
+            one, agreement says nothing. None where there are no classes.
     """
 
     max_error: float
@@ -33,6 +40,38 @@ class OutputReport:
     agreement: float | None
     accuracy: float | None
     model_accuracy: float | None
+    snr_db: float | None = None
+    model_classes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class WorstInput:
+    """A sample on which file and model differ.
+
+    Args:
+        index: Integer. Its place in the data.
+        output: String. The output that is told of.
+        error: Float. Largest absolute error of that output.
+        differs: Boolean. Whether the top class of any output differs.
+        model_class: Integer or None. The model's top class.
+        file_class: Integer or None. The file's.
+        label: Integer or None. The right one, where known.
+        inputs: Dict of arrays by input name, without the batch axis. Not in
+            `to_dict()`.
+    """
+
+    index: int
+    output: str
+    error: float
+    differs: bool
+    model_class: int | None
+    file_class: int | None
+    label: int | None
+    inputs: dict[str, np.ndarray] = dataclasses.field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sample as JSON can hold it, without the input itself."""
+        return _shallow(self, without="inputs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +79,8 @@ class VerificationReport:
     """What `verify` found.
 
     With several outputs, `max_error` is the largest, `mean_error` the mean over
-    outputs, and `agreement` and the accuracies the lowest of those that exist.
+    outputs, and `agreement`, `snr_db` and the accuracies the lowest of those that
+    exist.
 
     Args:
         artifact: Path of the file.
@@ -59,6 +99,25 @@ class VerificationReport:
             dict by name where there are several outputs. Not in `to_dict()`.
         disagreements: Integer array. The samples whose top class differs in any
             output.
+        signature: String or None. The signature that ran, where one was asked for.
+        snr_db: Float. Signal to noise of the answers in decibels.
+        bytes: Integer. Size of the file.
+        gzip_bytes: Integer. Size compressed, what is downloaded.
+        macs: Integer. Multiply-accumulates of one inference; None for ONNX.
+        arena_bytes: Integer. An estimate of the memory for activations; None for
+            ONNX.
+        activations: List of dicts, the tensors that are computed, as
+            `keras_kd.export.schema.activations` gives them; None for ONNX.
+        float_islands: List of dicts, the operators that compute with floats in a
+            file that computes in integers otherwise; None for other files.
+        delegation: A `Delegation`: how much of the file the CPU delegate takes;
+            None for ONNX, and for a signature that is not the file's first.
+        layers: List of `LayerError`, if they were asked for.
+        unmatched_layers: List of the names of tensors that were not compared,
+            having no like in the float32 file.
+        worst: List of `WorstInput`, the worst first, if they were asked for.
+        latency_ms: Dict from the number of threads to percentiles, as `benchmark`
+            gives them, if they were asked for.
     """
 
     artifact: Path
@@ -74,13 +133,41 @@ class VerificationReport:
     foreign_operators: list[str]
     predictions: np.ndarray | Outputs = dataclasses.field(repr=False, compare=False)
     disagreements: np.ndarray = dataclasses.field(repr=False, compare=False)
+    signature: str | None = None
+    snr_db: float | None = None
+    bytes: int | None = None
+    gzip_bytes: int | None = None
+    macs: int | None = None
+    arena_bytes: int | None = None
+    activations: list[dict[str, Any]] | None = dataclasses.field(
+        default=None, repr=False
+    )
+    float_islands: list[dict[str, Any]] | None = None
+    delegation: Delegation | None = None
+    layers: list[LayerError] | None = dataclasses.field(default=None, repr=False)
+    unmatched_layers: list[str] | None = None
+    worst: list[WorstInput] | None = None
+    latency_ms: dict[int, dict[str, float]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON can hold it, without the predictions."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        del fields["predictions"]
-        return fields | {
+        fields = _shallow(self, without="predictions") | {
             "artifact": str(self.artifact),
             "outputs": {n: dataclasses.asdict(o) for n, o in self.outputs.items()},
             "disagreements": self.disagreements.tolist(),
         }
+        if self.delegation is not None:
+            fields["delegation"] = dataclasses.asdict(self.delegation)
+        if self.layers is not None:
+            fields["layers"] = [dataclasses.asdict(layer) for layer in self.layers]
+        if self.worst is not None:
+            fields["worst"] = [worst.to_dict() for worst in self.worst]
+        if self.latency_ms is not None:
+            fields["latency_ms"] = {str(n): row for n, row in self.latency_ms.items()}
+        return fields
+
+
+def _shallow(report: Any, without: str) -> dict[str, Any]:
+    """The fields as they are, but for one."""
+    names = [field.name for field in dataclasses.fields(report)]
+    return {name: getattr(report, name) for name in names if name != without}

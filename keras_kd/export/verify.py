@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_kd.export import compare, schema
+from keras_kd.export.answers import Answers, collect, refuse_nonsense, same_names
+from keras_kd.export.delegates import Delegation, delegation
 from keras_kd.export.errors import VerificationError
-from keras_kd.export.probe import model_outputs
+from keras_kd.export.facts import file_facts
+from keras_kd.export.labels import labels_by_output
+from keras_kd.export.latency import latency_ms
+from keras_kd.export.layer_errors import LayerError, layer_errors
+from keras_kd.export.reference import float_reference
 from keras_kd.export.report import ExportResult, artifact_path
-from keras_kd.export.runtime import Runner
-from keras_kd.export.samples import Batch, batch_length, batches
-from keras_kd.export.signature import Signature, signature_of
-from keras_kd.export.verification import OutputReport, Outputs, VerificationReport
+from keras_kd.export.runners import open_runner
+from keras_kd.export.samples import batch_length
+from keras_kd.export.signature import signature_of
+from keras_kd.export.verification import OutputReport, VerificationReport
+from keras_kd.export.worst import worst_inputs
 from keras_kd.validation import positive_int
 
-FAR = 100.0
-"""So many times the model's largest answer is no error of conversion."""
+LAYER_SAMPLES = 32
+"""Samples on which layers are compared: each has as many numbers as a picture."""
 
 
 def verify(
@@ -32,12 +41,16 @@ def verify(
     limit: int | None = None,
     batch_size: int = 32,
     threads: int = 1,
+    signature: str | None = None,
+    layers: bool | str | os.PathLike[str] = False,
+    worst: int = 0,
+    latency: Sequence[int] = (),
 ) -> VerificationReport:
     """Run a file and its model on the same data and compare the answers.
 
     Args:
         model: The `keras.Model` that the file was made from.
-        artifact: Path of a .tflite file, or an `ExportResult`.
+        artifact: Path of a .tflite or .onnx file, or an `ExportResult`.
         data: Inputs `x`, or `(x, y)`, or a batched `tf.data.Dataset` or generator
             function of such. `x` is an array of shape `(samples, …)`, a list in the
             model's order, or a dict by input name.
@@ -47,6 +60,17 @@ def verify(
         limit: Integer. At most so many samples. Defaults to `None`, all.
         batch_size: Integer. Samples that are compared at a time. Defaults to `32`.
         threads: Integer. Threads of the interpreter. Defaults to `1`.
+        signature: String. Which signature of a .tflite file to run, `model` being
+            the one that it was made from. Defaults to `None`: the only one, or
+            `"serve"`.
+        layers: Boolean, or the path of a float32 .tflite file of the same model.
+            Whether to find the signal to noise of each layer, on the first 32
+            samples; True writes the float32 file to a temporary folder. Defaults to
+            `False`.
+        worst: Integer. How many of the samples to keep on which file and model
+            differ most. Defaults to `0`.
+        latency: Integers. Numbers of threads to measure the latency with. Defaults
+            to `()`.
 
     Returns:
         A `VerificationReport`.
@@ -55,7 +79,7 @@ def verify(
         VerificationError: If the file needs operators outside the built-ins, does
             not load, has other names than the model, answers NaN, infinity or
             numbers a hundred times the model's, or answers the same whatever it is
-            given.
+            given; or if the model itself answers NaN or infinity.
         ValueError: If the data or the labels do not fit the model.
 
     Example:
@@ -70,28 +94,41 @@ def verify(
     positive_int("batch_size", batch_size)
     if limit is not None:
         positive_int("limit", limit)
-    signature = signature_of(model)
-    contents = schema.load(path)
-    foreign = schema.foreign_operators(contents)
-    if foreign:
+    if worst:
+        positive_int("worst", worst)
+    for count in latency:
+        positive_int("latency", count)
+    if layers and path.suffix == ".onnx":
+        raise ValueError(
+            f"`layers` can be compared in a .tflite file. Received: {str(path)!r}."
+        )
+    ends = signature_of(model)
+    facts = file_facts(path)
+    if facts.foreign_operators:
         raise VerificationError(
             f"{str(path)!r} needs operators that LiteRT does not have built in: "
-            f"{foreign}. Replace them in the model and export it again."
+            f"{facts.foreign_operators}. Replace them in the model and export it again."
         )
-    runner = Runner(path, positive_int("threads", threads))
-    _same_names("inputs", list(runner.inputs), signature.names)
-    expected, answered, carried, varied = _run(
-        model, signature, runner, data, limit, batch_size
-    )
-    _refuse_nonsense(expected, answered, runner, varied)
-    known = _labels_by_output(labels, carried, expected)
+    runner = open_runner(path, positive_int("threads", threads), signature)
+    same_names("inputs", runner.inputs, ends.names)
+    answers = collect(
+        model, ends, runner, data,
+        limit=limit, batch_size=batch_size, keep=-1 if worst else LAYER_SAMPLES,
+    )  # fmt: skip
+    steps = {name: _step(runner, name) for name in runner.outputs}
+    refuse_nonsense(answers, steps)
+    expected, answered = answers.expected, answers.answered
+    known = labels_by_output(labels, answers.labels, expected, limit is not None)
     outputs, differs = {}, np.zeros(len(next(iter(answered.values()))), bool)
     for name in answered:
         outputs[name], differing = _compare(
-            expected[name], answered[name], known.get(name), _step(runner, name)
+            expected[name], answered[name], known.get(name), steps[name]
         )
         differs |= differing
     reports = list(outputs.values())
+    found, unmatched = None, None
+    if layers:
+        found, unmatched = _layers(model, path, layers, answers, signature)
     return VerificationReport(
         artifact=path,
         samples=len(differs),
@@ -101,96 +138,58 @@ def verify(
         accuracy=_lowest([r.accuracy for r in reports]),
         model_accuracy=_lowest([r.model_accuracy for r in reports]),
         outputs=outputs,
-        tensor_dtypes=schema.tensor_dtypes(contents),
-        operators=schema.operators(contents),
-        foreign_operators=foreign,
+        tensor_dtypes=facts.tensor_dtypes,
+        operators=facts.operators,
+        foreign_operators=facts.foreign_operators,
         predictions=answered if len(answered) > 1 else next(iter(answered.values())),
         disagreements=np.flatnonzero(differs),
+        signature=signature,
+        snr_db=_lowest([r.snr_db for r in reports]),
+        bytes=facts.bytes,
+        gzip_bytes=facts.gzip_bytes,
+        macs=facts.macs,
+        arena_bytes=facts.arena_bytes,
+        activations=facts.activations,
+        float_islands=facts.float_islands,
+        delegation=_delegation(runner, path, signature),
+        layers=found,
+        unmatched_layers=unmatched,
+        worst=worst_inputs(expected, answered, known, answers.inputs, worst)
+        if worst
+        else None,
+        latency_ms=latency_ms(path, latency, 50, 10) if latency else None,
     )
 
 
-def _run(
+def _delegation(runner: Any, path: Path, signature: str | None) -> Delegation | None:
+    """The interpreter tells of its first subgraph alone."""
+    if path.suffix == ".onnx" or schema.subgraph_of(schema.load(path), signature):
+        return None
+    return delegation(runner.interpreter)
+
+
+def _layers(
     model: keras.Model,
-    signature: Signature,
-    runner: Runner,
-    data: Any,
-    limit: int | None,
-    batch_size: int,
-) -> tuple[Outputs, Outputs, Any, bool]:
-    """All answers of model and file, the data's labels, whether any input varied."""
-    if limit is None and getattr(data, "cardinality", lambda: 0)() == -1:
-        raise ValueError("`data` repeats without end. Pass `limit`.")
-    expected: list[Outputs] = []
-    answered: list[Outputs] = []
-    carried: list[Any] = []
-    first: Batch | None = None
-    count, varied = 0, False
-    for whole, y in batches(signature, data):
-        room = batch_length(whole)
-        if limit is not None:
-            room = min(room, limit - count)
-        for start in range(0, room, batch_size):
-            stop = min(start + batch_size, room)
-            part = {name: array[start:stop] for name, array in whole.items()}
-            first = first or {name: array[:1] for name, array in part.items()}
-            varied |= any((part[name] != first[name]).any() for name in part)
-            expected.append(model_outputs(model, signature, part))
-            if not answered:
-                _same_names("outputs", list(runner.outputs), list(expected[0]))
-            answered.append(runner(part))
-        if y is not None:
-            carried.append(_head(y, room))
-        count += room
-        if count == limit:
+    path: Path,
+    reference: bool | str | os.PathLike[str],
+    answers: Answers,
+    signature: str | None,
+) -> tuple[list[LayerError], list[str]]:
+    """Each layer beside that of a float32 file, written where none is given."""
+    names = [layer.name for layer in model._flatten_layers(include_self=False)]
+    room, parts = LAYER_SAMPLES, []
+    for part in answers.inputs:
+        parts.append({name: array[:room] for name, array in part.items()})
+        room -= batch_length(part)
+        if room <= 0:
             break
-    if not count:
-        raise ValueError("`data` holds no sample.")
-    labels = _joined(carried) if carried else None
-    return _joined(expected), _joined(answered), labels, varied
-
-
-def _joined(parts: list[Any]) -> Any:
-    """Batches of one structure, end to end."""
-    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
-
-
-def _head(labels: Any, count: int) -> Any:
-    """The first labels of a batch, whatever they are nested in."""
-    return keras.tree.map_structure(lambda array: array[:count], labels)
-
-
-def _refuse_nonsense(
-    expected: Outputs, answered: Outputs, runner: Runner, varied: bool
-) -> None:
-    """Raise for answers that no working file gives."""
-    bad = compare.non_finite(answered)
-    if bad:
-        raise VerificationError(
-            f"Outputs {bad} of the file are NaN or infinite; those of the model are "
-            f"{'too' if compare.non_finite(expected) else 'finite'}."
+    with tempfile.TemporaryDirectory() as folder:
+        plain = (
+            float_reference(model, path, Path(folder))
+            if isinstance(reference, bool)
+            else artifact_path(reference)
         )
-    for name, array in answered.items():
-        of_file, of_model = (compare.largest(x[name]) for x in (answered, expected))
-        if of_file > FAR * max(of_model, 1e-3):
-            raise VerificationError(
-                f"Output {name!r} of the file reaches {of_file:.3g}, that of the "
-                f"model {of_model:.3g}: the weights in the file are not the model's."
-            )
-        if not varied or compare.spread(array) > 0:
-            continue
-        of_model = compare.spread(expected[name])
-        # Answers that the model keeps within two steps may round to one.
-        if of_model == 0 or of_model > 2 * (_step(runner, name) or 0.0):
-            raise VerificationError(
-                f"Output {name!r} of the file is the same for {len(array)} different "
-                f"samples; the model's varies by {of_model:.3g}. "
-                + (
-                    "The model itself has collapsed, or its output has saturated."
-                    if of_model == 0
-                    else "The file ignores its input: calibrate with data like that "
-                    "of use, or export it as float32 to find the culprit."
-                )
-            )
+        return layer_errors(path, plain, parts, signature=signature, layers=names)
 
 
 def _compare(
@@ -201,10 +200,12 @@ def _compare(
 ) -> tuple[OutputReport, np.ndarray]:
     """The report on one output, and which samples differ in their top class."""
     agreement: float | None = None
+    model_classes: int | None = None
     differs = np.zeros(len(answered), bool)
     if compare.has_classes(expected):
         same = compare.same_class(expected, answered)
         agreement = float(same.mean())
+        model_classes = len(np.unique(expected.argmax(-1)))
         differs = np.logical_not(same.reshape(len(same), -1).all(-1))
     report = OutputReport(
         max_error=compare.largest_error(expected, answered),
@@ -213,55 +214,13 @@ def _compare(
         agreement=agreement,
         accuracy=None if labels is None else compare.accuracy(answered, labels),
         model_accuracy=None if labels is None else compare.accuracy(expected, labels),
+        snr_db=compare.snr_db(expected, answered),
+        model_classes=model_classes,
     )
     return report, differs
 
 
-def _labels_by_output(
-    labels: Any, carried: Any, expected: Outputs
-) -> dict[str, np.ndarray]:
-    """Integer labels by output name; those in the data count if they are labels."""
-    given = labels is not None
-    labels = labels if given else carried
-    names = list(expected)
-    if labels is None:
-        return {}
-    if isinstance(labels, Mapping):
-        named = dict(labels)
-    elif len(names) > 1 and isinstance(labels, (list, tuple)):
-        named = dict(zip(names, labels, strict=False))
-    else:
-        named = {names[0]: labels} if len(names) == 1 else {}
-    found = {}
-    for name, value in named.items():
-        outputs = expected.get(name)
-        if outputs is not None and value is not None:
-            value = np.asarray(value)[: len(outputs)]
-            classes = compare.has_classes(outputs)
-            known = compare.class_labels(value, outputs.shape) if classes else None
-            if known is not None:
-                found[name] = known
-    if given and not found:
-        shapes = {name: array.shape for name, array in expected.items()}
-        raise ValueError(
-            "`labels` must be integer labels or one-hot labels for outputs with two "
-            "or more classes on the last axis (by name where there are several). "
-            f"Outputs: {shapes}. Received: "
-            f"{keras.tree.map_structure(np.shape, labels)}."
-        )
-    return found
-
-
-def _same_names(what: str, of_file: list[str], of_model: list[str]) -> None:
-    if set(of_file) != set(of_model):
-        raise VerificationError(
-            f"The file's {what} are {sorted(of_file)}, the model's "
-            f"{sorted(of_model)}: this file was not made from this model by "
-            "`export_tflite`."
-        )
-
-
-def _step(runner: Runner, name: str) -> float | None:
+def _step(runner: Any, name: str) -> float | None:
     return float(runner.outputs[name]["quantization"][0]) or None
 
 

@@ -225,7 +225,11 @@ def _export(run: Run, folder: ResultFolder, recipe: Recipe) -> None:
             written = export.export_tflite(
                 student, path, recipe, dataset.x_train, overwrite=True
             )
-            checked = export.verify(student, written, (dataset.x_test, dataset.y_test))
+            quantized = recipe.activations != "float32"
+            checked = export.verify(
+                student, written, (dataset.x_test, dataset.y_test), layers=quantized
+            )
+            found = checked.to_dict()
             measured = export.benchmark(written, threads=(1,))
             row = {
                 "recipe": recipe.name,
@@ -235,6 +239,9 @@ def _export(run: Run, folder: ResultFolder, recipe: Recipe) -> None:
                 "accuracy": checked.accuracy,
                 "agreement": checked.agreement,
                 "max_error": checked.max_error,
+                "snr_db": checked.snr_db,
+                "delegation": found["delegation"],
+                "layers": found["layers"],
                 "latency_ms_p50": measured.latency_ms[1]["p50"],
                 "latency_ms_p90": measured.latency_ms[1]["p90"],
                 "macs": measured.macs,

@@ -59,7 +59,8 @@ def test_parameters_and_macs_are_those_of_the_model(recipe, tmp_path):
     contents = schema.load(result.path)
     assert schema.parameters(contents) == model.count_params()
     assert schema.macs(contents) == 36 * 4 * 9 + 144 * 40
-    expected = {"float32": "FLOAT32", "float16": "FLOAT16"}.get(recipe, "INT8")
+    stored = {"weight_only_int4": "INT4", "float32": "FLOAT32", "float16": "FLOAT16"}
+    expected = stored.get(recipe, "INT8")
     assert expected in schema.tensor_dtypes(contents)
     assert schema.foreign_operators(contents) == []
 
@@ -112,3 +113,34 @@ def test_the_published_count_of_mobilenet_v3_small(tmp_path):
     contents = schema.load(raw_convert(model, tmp_path / "s.tflite"))
     # 56 million in Howard et al., Searching for MobileNetV3, 2019, table 3.
     assert schema.macs(contents) == pytest.approx(56e6, rel=0.01)
+
+
+def test_activations_and_doors(tmp_path):
+    model = cnn()
+    data = data_for(model)
+    for io, doors in (("int8", 0), ("float32", 2)):
+        path = export_tflite(model, tmp_path / f"{io}.tflite", "int8", data, io=io).path
+        found = schema.activations(schema.load(path))
+        assert sum(tensor["door"] for tensor in found) == doors
+        floats = [tensor for tensor in found if tensor["type"] == "FLOAT32"]
+        assert [tensor["door"] for tensor in floats] == [True] * doors
+        assert all(tensor["quantized"] for tensor in found if not tensor["door"])
+    path = export_tflite(model, tmp_path / "f.tflite").path
+    found = schema.activations(schema.load(path))
+    # The image, the convolution, its flat form, the logits; no weight.
+    assert [tensor["type"] for tensor in found] == ["FLOAT32"] * len(found)
+    assert len(found) in (3, 4) and not any(tensor["door"] for tensor in found)
+
+
+def test_a_float_that_is_read_twice_is_no_door(tmp_path):
+    """An input that is quantized and used as it is lets floats in."""
+    content = export_tflite(
+        cnn(), tmp_path / "s.tflite", "int8", data_for(cnn()), io="float32"
+    ).path.read_bytes()
+    model = schema.load(content)
+    (graph,) = model.subgraphs
+    quantizer = graph.operators[0]
+    assert schema.operator_name(model, quantizer) == "QUANTIZE"
+    graph.operators[-1].inputs[0] = quantizer.inputs[0]
+    names = {t["tensor"]: t["door"] for t in schema.activations(model)}
+    assert names[schema.text(graph.tensors[graph.inputs[0]].name)] is False

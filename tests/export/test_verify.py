@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_kd.export import VerificationError, export_tflite, verify
+from keras_kd.export import VerificationError, compare, export_tflite, schema, verify
+from keras_kd.export.arena import arena_bytes
 from keras_kd.export.compare import class_labels
 from keras_kd.export.runtime import Runner, dequantize, quantize
 from tests.export.students import (
@@ -175,6 +176,71 @@ def test_a_file_of_nan_fails_though_the_model_is_nan_too(tmp_path):
         verify(model, path, data_for(model, 8))
 
 
+def test_a_finite_file_of_a_model_of_nan_fails(tmp_path):
+    """Integers have no NaN: max(NaN, 0) would make a figure of it."""
+    model = subclassed()
+    kernel = np.array(model.head.kernel.value)
+    path = raw_convert(model, tmp_path / "s.tflite")
+    model.head.kernel.assign(np.nan * kernel)
+    with pytest.raises(VerificationError, match=r"\['score'\] of the model are NaN"):
+        verify(model, path, data_for(model, 8))
+
+
+def test_more_labels_than_samples_are_not_cut(student):
+    """They may begin elsewhere; only a limit says that the first are meant."""
+    model, result = student
+    x, y = data_for(model, 9)["image"], np.arange(12) % 4
+    with pytest.raises(ValueError, match=r"`labels` must be.*Received: \(12,\)"):
+        verify(model, result, x, labels=y)
+    assert verify(model, result, x, labels=y, limit=9).accuracy is not None
+
+
+def test_signal_to_noise_is_that_computed_by_hand(student):
+    model, result = student
+    other, data = nudged(model), data_for(model, 50)
+    ours, theirs = np.asarray(model(data["image"])), np.asarray(other(data["image"]))
+    report = verify(other, result, data)
+    snr = 10 * np.log10(np.square(theirs).sum() / np.square(ours - theirs).sum())
+    assert report.snr_db == pytest.approx(snr, abs=1e-3)
+    assert report.outputs["logits"].snr_db == report.snr_db
+    assert report.outputs["logits"].model_classes == len(set(theirs.argmax(1)))
+    assert verify(model, result, data).snr_db > 100
+
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "decibels"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], 200.0),
+        ([1.0, 2.0], [0.0, 0.0], 0.0),
+        ([1.0, -np.inf], [1.0, -np.inf], 200.0),
+        ([1.0, 2.0], [1.0, np.nan], -200.0),
+        ([1.0, np.nan], [1.0, np.nan], -200.0),
+        ([1.0, np.inf], [1.0, -np.inf], -200.0),
+        ([0.0, 0.0], [0.0, 0.1], -200.0),
+        ([10.0], [9.0], 20.0),
+    ],
+)
+def test_decibels(expected, answered, decibels):
+    assert compare.snr_db(np.array(expected), np.array(answered)) == decibels
+
+
+def test_what_is_measured_besides(student):
+    model, result = student
+    data = data_for(model, 8)
+    report = verify(model, result, data, latency=(1,))
+    content = result.path.read_bytes()
+    assert report.bytes == len(content) > report.gzip_bytes
+    assert report.macs == schema.macs(schema.load(content))
+    assert report.arena_bytes == arena_bytes(schema.load(content))
+    assert report.latency_ms[1]["p50"] > 0 and report.float_islands is None
+    assert report.layers is report.worst is None
+    fields = report.to_dict()
+    assert json.loads(json.dumps(fields, allow_nan=False)) == fields
+    for wrong in ({"latency": (0,)}, {"worst": -1}):
+        with pytest.raises(ValueError, match="must be a positive integer"):
+            verify(model, result, data, **wrong)
+
+
 def test_a_constant_file_fails(tmp_path, student):
     model, _ = student
     dead = keras.models.clone_model(model)
@@ -227,7 +293,7 @@ def test_a_file_without_a_signature_fails(tmp_path):
 
     with quiet():
         (tmp_path / "s.tflite").write_bytes(converter.convert())
-    with pytest.raises(VerificationError, match="must have one signature"):
+    with pytest.raises(VerificationError, match="must have .* signature"):
         verify(model, tmp_path / "s.tflite", np.ones((4, 5)))
 
 
@@ -237,6 +303,11 @@ def test_what_is_no_file_or_no_tflite_is_refused(tmp_path):
     (tmp_path / "text.tflite").write_text("not a flatbuffer")
     with pytest.raises(ValueError, match="lacks the mark 'TFL3'"):
         verify(cnn(), tmp_path / "text.tflite", np.ones((1, 8, 8, 1)))
+    content = export_tflite(cnn(), tmp_path / "s.tflite").path.read_bytes()
+    for length in (9, len(content) // 3, len(content) - 300):
+        (tmp_path / "cut.tflite").write_bytes(content[:length])
+        with pytest.raises(VerificationError, match="damaged"):
+            verify(cnn(), tmp_path / "cut.tflite", np.ones((1, 8, 8, 1)))
 
 
 def test_quantization_rounds_and_clips():
@@ -258,3 +329,43 @@ def test_class_labels_of_another_kind_are_none():
     assert class_labels(np.array(["a", "b"]), (2, 3)) is None
     assert class_labels(np.array([0.5, 1.0]), (2, 3)) is None
     assert class_labels(np.array([[2.0], [1.0]]), (2, 3)).tolist() == [2, 1]
+
+
+def test_each_signature_is_verified_by_itself(tmp_path):
+    """Of which one is not the file's first subgraph."""
+    model = cnn(classes=4)
+    inner = keras.Model(model.inputs, {"map": model.layers[1].output})
+    data = data_for(model, 120)
+    result = export_tflite(
+        model, tmp_path / "s.tflite", "int8", data, signatures={"features": inner}
+    )
+    serve = verify(model, result, data, layers=True, latency=(1,))
+    features = verify(inner, result, data, signature="features", layers=True)
+    assert set(serve.outputs) == {"logits"} and set(features.outputs) == {"map"}
+    assert len(serve.layers) > len(features.layers) and features.signature == "features"
+    assert serve.unmatched_layers == features.unmatched_layers == []
+    assert (serve.delegation is None) or (features.delegation is None)
+    with pytest.raises(VerificationError, match=r"outputs are \['map'\]"):
+        verify(model, result, data, signature="features")
+    with pytest.raises(VerificationError, match="signature 'other'"):
+        verify(model, result, data, signature="other")
+
+
+def test_an_onnx_file(tmp_path):
+    pytest.importorskip("onnxruntime")
+    from keras_kd.export.onnx import export_onnx
+
+    model = cnn(classes=4)
+    data = data_for(model, 20)
+    result = export_onnx(model, tmp_path / "s.onnx")
+    report = verify(model, result, data, worst=2, latency=(1,))
+    assert report.snr_db > 80 and report.agreement == 1.0
+    assert report.operators["Conv"] == 1 and report.foreign_operators == []
+    assert report.macs is report.activations is report.delegation is None
+    assert report.bytes == result.path.stat().st_size and report.latency_ms[1]["p50"]
+    fields = report.to_dict()
+    assert json.loads(json.dumps(fields)) == fields
+    other = cnn(classes=4)
+    assert verify(other, result, data).snr_db < 20
+    with pytest.raises(ValueError, match="`signature` is for .tflite"):
+        verify(model, result, data, signature="serve")

@@ -106,14 +106,14 @@ def making(report: Report) -> Markup | None:
         for key in seconds
     }
     lists = [
-        _facts(
+        facts_list(
             "Setting",
             {spoken(k): v for k, v in part(report, "setting").items()},
             kind="sentences",
         ),
-        _facts("Data", {spoken(key): value for key, value in data.items()}),
-        _facts("Time", spent),
-        _facts("Versions", part(report, "versions")),
+        facts_list("Data", {spoken(key): value for key, value in data.items()}),
+        facts_list("Time", spent),
+        facts_list("Versions", part(report, "versions")),
     ]
     command = report.get("command")
     if command:
@@ -159,9 +159,10 @@ def _answer(key: str, word: str, label: str) -> Markup:
     )
 
 
-def _facts(
+def facts_list(
     title: str, facts: Mapping[str, Any], kind: str | None = None
 ) -> Markup | None:
+    """Names and values under a title; None where there are none."""
     if not facts:
         return None
     pairs = [

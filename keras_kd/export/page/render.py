@@ -7,15 +7,17 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from keras_kd.export.page import details, results, summary
-from keras_kd.export.page.markup import join
+from keras_kd.export.page import details, layers, results, summary
+from keras_kd.export.page.markup import Markup, join
 
+FOOTER = "Written by keras_kd. The numbers are in report.json, beside this page."
 ORDER = (
     summary.header,
     summary.figures,
     results.accuracy,
     results.learning,
     results.artifacts,
+    layers.of_artifacts,
     details.classes,
     details.disagreements,
     details.making,
@@ -32,8 +34,13 @@ def render(report: Mapping[str, Any]) -> str:
     Returns:
         The HTML. It loads nothing, and its content policy forbids it to.
     """
+    body = join(section(report) for section in ORDER)
+    return framed(str(report["title"]), body, FOOTER)
+
+
+def framed(title: str, body: Markup, footer: str) -> str:
+    """Sections within the page's head, style and foot."""
     template = importlib.resources.files(__package__).joinpath("page.html")
     return string.Template(template.read_text(encoding="utf-8")).substitute(
-        title=join(str(report["title"])),
-        body=join(section(report) for section in ORDER),
+        title=join(title), body=body, footer=join(footer)
     )

@@ -129,8 +129,21 @@ def artifacts(report: Report) -> Markup | None:
 
 def _notes(row: Mapping[str, Any]) -> list[Markup]:
     notes = row.get("notes")
-    shown = notes if isinstance(notes, (list, tuple)) else []
-    return [element("small", str(note)) for note in shown]
+    shown = list(notes) if isinstance(notes, (list, tuple)) else []
+    return [element("small", str(note)) for note in [*_measured(row), *shown]]
+
+
+def _measured(row: Mapping[str, Any]) -> list[str]:
+    """What newer reports tell of a file beside the columns, in one line."""
+    facts = []
+    if number(row, "snr_db") is not None:
+        facts.append(f"{words.decibels(number(row, 'snr_db'))} signal to noise")
+    taken = words.delegated(part(row, "delegation"))
+    if taken:
+        facts.append(taken)
+    if isinstance(part(row, "gate").get("passed"), bool):
+        facts.append("gate passed" if row["gate"]["passed"] else "gate failed")
+    return [" · ".join(facts)] if facts else []
 
 
 def _model_row(

@@ -128,7 +128,7 @@ def _size(report: Report) -> Markup | None:
         return None
     student, teacher = part(report, "student"), part(report, "teacher")
     params = [words.count(number(model, "params")) for model in (student, teacher)]
-    return _figure(
+    return figure(
         "Smaller", words.times(ratio), f"{params[0]} parameters instead of {params[1]}"
     )
 
@@ -139,7 +139,7 @@ def _kept(report: Report) -> Markup | None:
         return None
     student = words.percent(words.mean_accuracy(part(report, "student")))
     teacher = words.percent(number(part(report, "teacher"), "accuracy"))
-    return _figure(
+    return figure(
         "Accuracy kept",
         words.percent(kept),
         f"{student} where the teacher has {teacher}",
@@ -153,7 +153,7 @@ def _gain(report: Report) -> Markup | None:
     seeds = len(numbers(part(report, "baseline").get("accuracy_by_seed")))
     over = f", mean of {seeds} seeds" if seeds > 1 else ""
     baseline = words.percent(words.mean_accuracy(part(report, "baseline")))
-    return _figure(
+    return figure(
         "Gained by teaching",
         join(words.points(gain), element("small", " points")),
         f"over {baseline} without one{over}",
@@ -174,14 +174,15 @@ def _file(report: Report) -> Markup | None:
         if number(row, "latency_ms_p50") is not None
         else None,
     ]
-    return _figure(
+    return figure(
         f"As {row.get('recipe', 'file')}",
         words.size(number(row, "bytes")),
         ", ".join(fact for fact in facts if fact),
     )
 
 
-def _figure(name: str, value: str, note: str) -> Markup:
+def figure(name: str, value: str, note: str) -> Markup:
+    """One of the large figures, with a remark."""
     return element(
         "div",
         element("dt", name),

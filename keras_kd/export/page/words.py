@@ -99,6 +99,26 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def decibels(value: float | None) -> str:
+    """34.21 → `"34.2 dB"`; equal answers, which have 200, are `"exact"`."""
+    if value is None:
+        return NOTHING
+    return "exact" if value >= 200 else f"{value:.1f} dB"
+
+
+def delegated(delegation: Mapping[str, Any]) -> str:
+    """`"XNNPACK runs 6 of 8 operators, in 2 pieces"`; empty where nothing is known."""
+    keys = ("delegated", "operators", "partitions")
+    found = [number(delegation, key) for key in keys]
+    if None in found:
+        return ""
+    taken, every, pieces = (count(value) for value in found)
+    return (
+        f"XNNPACK runs {taken} of {every} operators, in {pieces} "
+        f"piece{'' if pieces == '1' else 's'}"
+    )
+
+
 def day(text: Any) -> str:
     """`"2026-01-31T09:40:12+00:00"` → `"31 January 2026, 09:40 UTC"`."""
     try:
