@@ -22,7 +22,7 @@ import keras_kd  # noqa: F401  (registers the classes a student may hold)
 from keras_kd import export
 
 LABELS = "y"
-COLUMNS = "{:<14} {:>10} {:>10} {:>10} {:>9} {:>9} {:>10}"
+COLUMNS = "{:<16} {:>10} {:>10} {:>10} {:>9} {:>9} {:>10}"
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -81,9 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             cost = export.benchmark(
                 result, threads=(options.threads,), runs=options.runs
             )
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
             failed += 1
-            print(f"{name:<14} {error}")
+            print(f"{name:<16} {error}")
             continue
         for kind, fields in (
             ("verification", found.to_dict()),

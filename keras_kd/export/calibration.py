@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from keras_kd.export.signature import Signature
 
 WISE = 100
 """Sixteen samples cost a network 118 steps of its output, sixty-four 1.5."""
+
+FEWEST = 8
+"""Ranges of fewer samples are an accident."""
 
 LIMIT = 512
 """More samples hardly move the ranges."""
@@ -35,8 +39,8 @@ def calibration_samples(
         A list of dicts from input name to an array of shape `(batch_size, …)`.
 
     Raises:
-        ValueError: If the data is empty, too short for one batch, does not fit the
-            model, or holds NaN or infinity.
+        ValueError: If there are fewer than 8 samples or one batch, or the data does
+            not fit the model, or holds NaN or infinity.
 
     Warns:
         UserWarning: If there are fewer than 100 samples.
@@ -64,11 +68,12 @@ def calibration_samples(
         count += len(rows)
         if count >= limit:
             break
-    if count < batch_size:
+    if count < max(batch_size, FEWEST):
         raise ValueError(
-            f"`{argument}` must hold at least {batch_size} sample(s). "
-            f"Received: {count}. A dataset or iterator that was read once may be "
-            "empty: pass a function that makes a new one."
+            f"`{argument}` must hold at least {max(batch_size, FEWEST)} samples, "
+            f"better {WISE} to {LIMIT}. Received: {count}. Collect more, or use "
+            "recipe='dynamic_int8', which needs none. A dataset or iterator that was "
+            "read once may be empty: pass a function that makes a new one."
         )
     if count < WISE:
         warnings.warn(
@@ -77,17 +82,27 @@ def calibration_samples(
             UserWarning,
             stacklevel=3,
         )
-    joined = {
-        name: np.concatenate([batch[name] for batch in collected])
-        for name in signature.names
-    }
-    starts = itertools.takewhile(
-        lambda start: start + batch_size <= count, itertools.count(0, batch_size)
-    )
-    return [
-        {name: array[start : start + batch_size] for name, array in joined.items()}
-        for start in starts
-    ]
+    return [part for group in _alike(collected) for part in _cut(group, batch_size)]
+
+
+def _alike(collected: list[Batch]) -> Iterator[Batch]:
+    """Neighbours whose sizes agree, joined."""
+
+    def sizes(batch: Batch) -> list[tuple[int, ...]]:
+        return [array.shape[1:] for array in batch.values()]
+
+    for _, group in itertools.groupby(collected, sizes):
+        batches = list(group)
+        yield {
+            name: np.concatenate([batch[name] for batch in batches])
+            for name in batches[0]
+        }
+
+
+def _cut(batch: Batch, size: int) -> Iterator[Batch]:
+    """Whole batches of that size; what is left over is dropped."""
+    for start in range(0, batch_length(batch) - size + 1, size):
+        yield {name: array[start : start + size] for name, array in batch.items()}
 
 
 def _refuse_non_finite(batch: Batch, argument: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from keras_kd.compress.strip import is_compressed, quantization_mode, strip
+from keras_kd.export.recipes import Recipe
 from keras_kd.export.signature import Signature, signature_of
 
 OTHER_FLOATS = (
@@ -59,6 +61,34 @@ def deployable(model: keras.Model) -> tuple[keras.Model, list[str]]:
     ]
 
 
+def uncompressed(
+    model: keras.Model, recipe: Recipe
+) -> tuple[keras.Model, bool, list[str]]:
+    """The model with what `keras_kd.compress` added baked into its weights.
+
+    Args:
+        model: A built `keras.Model`.
+        recipe: The `Recipe` to export by.
+
+    Returns:
+        A triple: the model itself, or a plain copy; whether it still holds the
+        ranges that quantization-aware training learned for this recipe; and a list
+        of sentences for the report.
+    """
+    if not is_compressed(model):
+        return model, False, []
+    mode = quantization_mode(model)
+    if mode == "int8" and recipe.activations == "int8":
+        return strip(model, keep="quantization"), True, []
+    notes = []
+    if mode is not None and mode != recipe.name:
+        notes.append(
+            f"The model was trained with quantize_aware(mode={mode!r}); "
+            f"recipe={recipe.name!r} takes its weights and leaves its ranges behind."
+        )
+    return strip(model), False, notes
+
+
 def refuse(model: keras.Model, signature: Signature) -> None:
     """Raise a ValueError for a model that would give a wrong file, or none."""
     for tensor in signature.inputs:
@@ -66,12 +96,6 @@ def refuse(model: keras.Model, signature: Signature) -> None:
             raise ValueError(
                 f"Input {tensor.name!r} takes strings, which LiteRT cannot split. "
                 "Leave that to the app, and export the part that takes token ids."
-            )
-        if None in tensor.shape[1:]:
-            raise ValueError(
-                f"Input {tensor.name!r} has unknown sizes {tensor.shape[1:]}. Fix "
-                "them: x = keras.Input(<the sizes>); "
-                "model = keras.Model(x, model(x))."
             )
     for layer in layers_of(model):
         if getattr(layer, "quantization_mode", None):

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 from keras_kd.validation import did_you_mean, one_of
 
-WEIGHTS = ("float32", "float16", "int8")
-ACTIVATIONS = ("float32", "int8")
-IO = ("float32", "int8", "uint8")
+WEIGHTS = ("float32", "float16", "int8", "int4")
+ACTIVATIONS = ("float32", "int8", "int16")
+IO = ("float32", "int8", "uint8", "int16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +23,18 @@ class Recipe:
         name: String. The name by which reports and tables call it.
         description: String. One sentence for the person who chooses. Defaults
             to `""`.
-        weights: `"float32"`, `"float16"` or `"int8"`. How weights are stored.
-            Defaults to `"float32"`.
-        activations: `"float32"` or `"int8"`. What the operators compute in;
-            `"int8"` needs int8 weights and calibration data. Defaults to
+        weights: `"float32"`, `"float16"`, `"int8"` or `"int4"`. How weights are
+            stored. Defaults to `"float32"`.
+        activations: `"float32"`, `"int8"` or `"int16"`. What the operators compute
+            in; integers need int8 weights and calibration data. Defaults to
             `"float32"`.
         io: Tuple of the types that the file's float inputs and outputs may have,
             the default first. Integer inputs keep their type. Defaults to
             `("float32",)`.
+        weight_only: Boolean. Whether int8 or int4 weights are turned back into
+            floats before they are used (by litert-quantizer, per output channel),
+            where otherwise the products are computed with integers. Defaults to
+            `False`.
 
     Raises:
         ValueError: If a value is unknown, or the parts contradict each other.
@@ -49,6 +53,7 @@ class Recipe:
     weights: str = "float32"
     activations: str = "float32"
     io: tuple[str, ...] = ("float32",)
+    weight_only: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -63,21 +68,38 @@ class Recipe:
                 f"Received: io={self.io!r}."
             )
         object.__setattr__(self, "io", tuple(one_of("io", t, IO) for t in self.io))
-        if self.activations == "int8" and self.weights != "int8":
+        if self.activations != "float32" and self.weights != "int8":
             raise ValueError(
-                "Recipe with activations='int8' needs weights='int8'. "
+                f"Recipe with activations={self.activations!r} needs weights='int8'. "
                 f"Received: weights={self.weights!r}."
             )
-        if self.activations == "float32" and self.io != ("float32",):
+        able = {"float32": ("float32",), "int16": ("int16", "float32")}
+        allowed = able.get(self.activations, ("int8", "uint8", "float32"))
+        if not set(self.io) <= set(allowed):
+            only = " only" if len(allowed) == 1 else ""
             raise ValueError(
-                "Recipe with activations='float32' has io=('float32',) only. "
-                f"Received: io={self.io!r}."
+                f"Recipe with activations={self.activations!r} has "
+                f"io={allowed}{only}. Received: io={self.io!r}."
             )
+        if not isinstance(self.weight_only, bool):
+            raise ValueError(
+                "`weight_only` must be true or false. "
+                f"Received: weight_only={self.weight_only!r}."
+            )
+        integers = self.weights in ("int8", "int4")
+        if self.weight_only and not (integers and self.activations == "float32"):
+            raise ValueError(
+                "Recipe with weight_only=True needs weights='int8' or 'int4' and "
+                f"activations='float32'. Received: weights={self.weights!r}, "
+                f"activations={self.activations!r}."
+            )
+        if self.weights == "int4" and not self.weight_only:
+            raise ValueError("Recipe with weights='int4' needs weight_only=True.")
 
     @property
     def needs_calibration(self) -> bool:
         """Whether ranges of activations must be read off representative data."""
-        return self.activations == "int8"
+        return self.activations != "float32"
 
     def choose_io(self, io: str | None) -> str:
         """The type of inputs and outputs: the recipe's first, or `io` if it may."""
@@ -146,6 +168,28 @@ RECIPES: dict[str, Recipe] = {
             weights="int8",
             activations="int8",
             io=("int8", "uint8", "float32"),
+        ),
+        Recipe(
+            "int16x8",
+            "int8 weights and int16 arithmetic, nearly as exact as float32: needs "
+            "representative data. For NPUs; many times slower than float32 on a CPU.",
+            weights="int8",
+            activations="int16",
+            io=("int16", "float32"),
+        ),
+        Recipe(
+            "weight_only_int8",
+            "A quarter of the size without any data, computed in float32: smaller to "
+            "download, not faster. For transformers and embeddings.",
+            weights="int8",
+            weight_only=True,
+        ),
+        Recipe(
+            "weight_only_int4",
+            "An eighth of the size without any data, computed in float32: train with "
+            "quantize_aware(model, 'weight_only_int4'), or accuracy falls.",
+            weights="int4",
+            weight_only=True,
         ),
     )
 }

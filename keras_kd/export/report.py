@@ -29,8 +29,9 @@ class ExportResult:
         report: Dict, as in `<stem>.report.json`: `"recipe"`, `"bytes"`,
             `"sha256"`, `"inputs"`, `"outputs"`, `"operators"`, `"tensor_dtypes"`,
             `"float_islands"` (None where floats are meant),
-            `"calibration_samples"`, `"probe"` (error on one batch), `"libraries"`
-            and `"notes"`.
+            `"calibration_samples"`, `"calibration"` (what `saturation` found),
+            `"auto"` (family and reason), `"probe"` (error on one batch, or on two
+            sizes), `"signatures"` (each of several), `"libraries"` and `"notes"`.
     """
 
     path: Path
@@ -54,17 +55,19 @@ def file_report(
     """
     model = schema.load(content)
     dtypes = schema.tensor_dtypes(model)
-    islands = schema.float_islands(model) if recipe.activations == "int8" else None
+    islands = schema.float_islands(model) if recipe.needs_calibration else None
     notes = list(notes)
     if islands:
         names = sorted({island["operator"] for island in islands})
         notes.append(
             f"{len(islands)} operator(s) still compute with floats: {', '.join(names)}."
         )
-    if recipe.weights == "int8" and "INT8" not in dtypes:
+    smaller = {"int8": "INT8", "int4": "INT4", "float16": "FLOAT16"}
+    wanted = smaller.get(recipe.weights)
+    if wanted is not None and wanted not in dtypes:
         notes.append(
-            "No weight became int8: the converter leaves those of fewer than 1024 "
-            "elements as they are."
+            f"No weight became {recipe.weights}: the converter leaves those of fewer "
+            "than 1024 elements as they are."
         )
     return {
         "recipe": recipe.name,

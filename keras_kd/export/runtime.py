@@ -10,6 +10,10 @@ import numpy as np
 
 from keras_kd.export.errors import VerificationError
 from keras_kd.export.quiet import quiet
+from keras_kd.validation import did_you_mean
+
+ONLY, MAIN = "serving_default", "serve"
+"""The key of a signature that is alone in its file, and of the first of several."""
 
 
 def quantize(
@@ -30,12 +34,14 @@ class Runner:
     """Runs a file on batches of any size, in real numbers.
 
     Args:
-        path: Path of a .tflite file with one signature.
+        path: Path of a .tflite file.
         threads: Integer. Threads of the interpreter. Defaults to `1`.
+        signature: String. Key of the signature to run. Defaults to the only one, or
+            to `"serve"` where there are several.
 
     Raises:
-        VerificationError: If the runtime refuses the file, or the file has no
-            signature.
+        VerificationError: If the runtime refuses the file, or an input, or the file
+            does not have that signature.
 
     Example:
 
@@ -46,7 +52,12 @@ class Runner:
     ```
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        threads: int = 1,
+        signature: str | None = None,
+    ) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
@@ -54,17 +65,15 @@ class Runner:
                 self.interpreter = Interpreter(
                     model_path=os.fspath(path), num_threads=threads
                 )
-                self.interpreter.allocate_tensors()
+                # Sizes that are left open come with the first batch.
+                if not _open_sizes(self.interpreter):
+                    self.interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise VerificationError(
                 f"LiteRT refuses {os.fspath(path)!r}: {error}"
             ) from error
-        if len(self.interpreter.get_signature_list()) != 1:
-            raise VerificationError(
-                f"{os.fspath(path)!r} must have one signature that names its inputs "
-                f"and outputs. Received: {self.interpreter.get_signature_list()}."
-            )
-        self._run = self.interpreter.get_signature_runner()
+        key = _chosen(list(self.interpreter.get_signature_list()), signature, path)
+        self._run = self.interpreter.get_signature_runner(key)
         self.inputs: dict[str, dict[str, Any]] = self._run.get_input_details()
         self.outputs: dict[str, dict[str, Any]] = self._run.get_output_details()
 
@@ -94,7 +103,13 @@ class Runner:
             name: self._entering(self.inputs[name], array)
             for name, array in batch.items()
         }
-        results = self._run(**fed)
+        try:
+            results = self._run(**fed)
+        except (RuntimeError, ValueError) as error:
+            sizes = {name: array.shape for name, array in fed.items()}
+            raise VerificationError(
+                f"The file fails on inputs of {sizes}: {error}"
+            ) from error
         return {
             name: leaving(self.outputs[name], array) for name, array in results.items()
         }
@@ -106,6 +121,31 @@ class Runner:
         if scale and array.dtype.kind == "f":
             return quantize(array, scale, zero_point, details["dtype"])
         return array.astype(details["dtype"], copy=False)
+
+
+def _open_sizes(interpreter: Any) -> bool:
+    """Whether the file leaves sizes of its inputs to the caller."""
+    return any(
+        (details["shape_signature"] < 0).any()
+        for details in interpreter.get_input_details()
+    )
+
+
+def _chosen(keys: list[str], wanted: str | None, path: str | os.PathLike[str]) -> str:
+    """The signature to run, of those in the file."""
+    if wanted is None:
+        wanted = keys[0] if len(keys) == 1 else MAIN
+    if not keys:
+        raise VerificationError(
+            f"{os.fspath(path)!r} must have one signature that names its inputs and "
+            "outputs. Received: none."
+        )
+    if wanted not in keys:
+        raise VerificationError(
+            f"{os.fspath(path)!r} has no signature {wanted!r}. Available: {keys}."
+            f"{did_you_mean(wanted, keys)}"
+        )
+    return wanted
 
 
 def leaving(details: dict[str, Any], array: np.ndarray) -> np.ndarray:

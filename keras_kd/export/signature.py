@@ -49,8 +49,9 @@ class Signature:
         """What the model returned, flat, by name.
 
         A dict keeps its keys; otherwise a functional or Sequential model's outputs
-        are named after their layers, and a subclassed model's `output`, or
-        `output_0`, `output_1`, ….
+        are named after their layers (not those that quantization-aware training put
+        behind them), and a subclassed model's `output`, or `output_0`, `output_1`,
+        ….
         """
         pairs = keras.tree.flatten_with_path(outputs)
         by_layer = self.layer_names is not None and len(self.layer_names) == len(pairs)
@@ -101,7 +102,7 @@ def signature_of(model: keras.Model) -> Signature:
     if isinstance(model, keras.Sequential):
         return _symbolic(model.inputs[0], [model.layers[-1].name])
     if hasattr(model, "output_names"):
-        return _symbolic(model.input, model.output_names)
+        return _symbolic(model.input, [_producer(tensor) for tensor in model.outputs])
     config = model.get_build_config()
     if not config or "input_shape" not in config:
         raise unbuilt
@@ -124,6 +125,16 @@ def _symbolic(inputs: Any, layer_names: Sequence[str]) -> Signature:
     ]
     structure = keras.tree.pack_sequence_as(inputs, names)
     return Signature(tuple(tensors), structure, tuple(layer_names))
+
+
+def _producer(tensor: Any) -> str:
+    """The name of the layer that makes an output, be it rounded afterwards or not."""
+    history = tensor._keras_history
+    rounds = getattr(history.operation, "quantize_aware", None)
+    if rounds and not hasattr(history.operation, "layer"):
+        node = history.operation._inbound_nodes[history.node_index]
+        return _producer(node.input_tensors[0])
+    return str(history.operation.name)
 
 
 def _recorded(shapes: Any) -> Signature:

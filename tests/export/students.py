@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_kd.export.quiet import quiet
 from keras_kd.export.signature import signature_of
-from keras_kd.export.tflite import trace
+from keras_kd.export.tracing import trace
 
 
 def cnn(classes=3, activation=None):
@@ -89,15 +89,96 @@ STUDENTS = {
 }
 
 
-def data_for(model, count=120, seed=0):
-    """Random inputs by name."""
+def mobile(classes=5):
+    """Depthwise, separable, squeeze-excite, hard-swish, residual, as MobileNetV3."""
+    x = keras.Input((16, 16, 3), name="image")
+    y = layers.Conv2D(8, 3, 2, padding="same", use_bias=False)(x)
+    y = shortcut = layers.Activation("hard_swish")(layers.BatchNormalization()(y))
+    y = layers.DepthwiseConv2D(3, padding="same")(y)
+    y = layers.ReLU(6.0)(layers.BatchNormalization()(y))
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(y)
+    gate = layers.Conv2D(8, 1, activation="hard_sigmoid")(gate)
+    y = layers.Add()([shortcut, layers.Conv2D(8, 1)(layers.Multiply()([y, gate]))])
+    y = layers.SeparableConv2D(16, 3, activation="silu")(y)
+    y = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(y))
+    return keras.Model(x, layers.Dense(classes, "softmax", name="classes")(y))
+
+
+def attending(y, size=16, mask=None):
+    """One encoder block, pre-norm, exact GELU."""
+    n = layers.LayerNormalization()(y)
+    n = layers.MultiHeadAttention(2, size // 2)(n, n, attention_mask=mask)
+    y = layers.Add()([y, n])
+    n = layers.Dense(2 * size, activation="gelu")(layers.LayerNormalization()(y))
+    return layers.Add()([y, layers.Dense(size)(n)])
+
+
+def vit(classes=5):
+    x = keras.Input((16, 16, 3), name="image")
+    y = layers.Reshape((16, 16))(layers.Conv2D(16, 4, 4)(x))
+    y = layers.GlobalAveragePooling1D()(attending(y))
+    return keras.Model(x, layers.Dense(classes, name="logits")(y))
+
+
+def text(length=12):
+    """Tokens and the mask of those that count, by name; any length with None."""
+    ids = keras.Input((length,), dtype="int32", name="tokens")
+    mask = keras.Input((length,), dtype="int32", name="mask")
+    y = attending(layers.Embedding(40, 16)(ids), mask=keras.ops.expand_dims(mask, 1))
+    y = layers.GlobalAveragePooling1D()(y)
+    return keras.Model({"tokens": ids, "mask": mask}, {"label": layers.Dense(3)(y)})
+
+
+def masked_bilstm():
+    x = keras.Input((7,), dtype="int32", name="tokens")
+    y = layers.Embedding(20, 8, mask_zero=True)(x)
+    y = layers.Bidirectional(layers.LSTM(6))(y)
+    return keras.Model(x, layers.Dense(2, name="head")(y))
+
+
+def preprocessing():
+    """Pixels as a camera gives them, and what is only for training."""
+    x = keras.Input((20, 20, 3), dtype="uint8", name="pixels")
+    y = layers.RandomRotation(0.1)(layers.RandomFlip()(layers.Resizing(12, 12)(x)))
+    y = layers.Normalization(mean=(0.4, 0.5, 0.6), variance=(0.1, 0.2, 0.3))(
+        layers.Rescaling(1 / 255)(y)
+    )
+    y = layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3, activation="relu")(y))
+    return keras.Model(x, layers.Dense(3, name="logits")(y))
+
+
+def any_size():
+    """Height and width are left to the app."""
+    x = keras.Input((None, None, 3), name="image")
+    y = layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3, activation="relu")(x))
+    return keras.Model(x, layers.Dense(3, name="logits")(y))
+
+
+FAMILIES = {
+    "mobile": (mobile, "cnn"),
+    "vit": (vit, "transformer"),
+    "text": (text, "text"),
+    "bilstm": (masked_bilstm, "recurrent"),
+    "gru": (lambda: recurrent(layer=layers.GRU), "recurrent"),
+    "preprocessing": (preprocessing, "cnn"),
+    "any_size": (any_size, "cnn"),
+    "any_length": (lambda: text(None), "text"),
+    "dense": (sequential, "dense"),
+}
+"""Students by name, each with what `family_of` is to call it."""
+
+
+def data_for(model, count=120, seed=0, size=17):
+    """Random inputs by name; `size` stands for those that are left open."""
     generator = np.random.default_rng(seed)
     batch = {}
     for tensor in signature_of(model).inputs:
-        shape = (count, *tensor.shape[1:])
+        shape = (count, *(known or size for known in tensor.shape[1:]))
         values = generator.normal(size=shape)
         if tensor.dtype == "int32":
-            values = generator.integers(0, 20, shape)
+            values = generator.integers(0, 2 if tensor.name == "mask" else 20, shape)
+        elif tensor.dtype == "uint8":
+            values = generator.integers(0, 256, shape)
         batch[tensor.name] = values.astype(tensor.dtype)
     return batch
 

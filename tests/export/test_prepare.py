@@ -107,14 +107,5 @@ def test_strings_are_refused():
         deployable(keras.Model(x, vectorize(x)))
 
 
-def test_unknown_sizes_are_refused_and_the_way_out_works():
-    x = keras.Input((None, None, 1), name="image")
-    model = keras.Model(x, layers.Conv2D(2, 3)(x))
-    with pytest.raises(ValueError, match=r"'image' has unknown sizes \(None, None, 1"):
-        deployable(model)
-    fixed = keras.Input((8, 8, 1))
-    deployable(keras.Model(fixed, model(fixed)))
-
-
 def test_a_loop_is_no_reason_to_refuse_by_itself():
     assert deployable(recurrent())[1] == []

@@ -113,7 +113,10 @@ def test_too_few_samples_are_warned_about():
 
 def test_no_samples_and_broken_samples_are_refused():
     signature = signature_of(cnn())
-    with pytest.raises(ValueError, match="at least 1 sample.*Received: 0"):
-        calibration_samples(signature, X[:0])
+    for few in (0, 7):
+        with pytest.raises(ValueError, match=f"at least 8 samples.*Received: {few}"):
+            calibration_samples(signature, X[:few])
+    with pytest.raises(ValueError, match="at least 9 .*recipe='dynamic_int8'"):
+        calibration_samples(signature, X[:8], batch_size=9)
     with pytest.raises(ValueError, match="'image' holds NaN"):
         calibration_samples(signature, np.full((200, 8, 8, 1), np.nan))

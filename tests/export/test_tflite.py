@@ -11,7 +11,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_kd.export import RECIPES, ExportError, Recipe, export_tflite, verify
+from keras_kd.compress import prune
+from keras_kd.export import RECIPES, ExportError, Recipe, export_tflite, schema, verify
+from keras_kd.export.metadata import Metadata, read_metadata
 from keras_kd.export.runtime import Runner
 from tests.export.students import (
     STUDENTS,
@@ -24,11 +26,29 @@ from tests.export.students import (
     two_by_list,
 )
 
-TOLERANCE = {"float32": 1e-5, "float16": 5e-3, "dynamic_int8": 0.05, "int8": 0.15}
+TOLERANCE = {
+    "float32": 1e-5,
+    "float16": 5e-3,
+    "dynamic_int8": 0.05,
+    "int8": 0.15,
+    "int16x8": 0.02,
+    "weight_only_int8": 0.05,
+    "weight_only_int4": 0.5,
+}
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("kind", STUDENTS)
+FURTHER = ("int16x8", "weight_only_int8", "weight_only_int4")
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe"),
+    [
+        (kind, recipe)
+        for kind in STUDENTS
+        for recipe in RECIPES
+        if recipe not in FURTHER or kind == "dict"
+    ],
+)
 def test_the_file_answers_as_the_student_under_the_same_names(kind, recipe, tmp_path):
     model = STUDENTS[kind]()
     data = data_for(model)
@@ -255,6 +275,31 @@ def test_a_file_that_misses_the_model_is_warned_about(tmp_path):
     model = keras.Model(x, TwoFaced()(layers.Dense(2)(x)))
     with pytest.warns(UserWarning, match="misses the model by"):
         export_tflite(model, tmp_path / "s.tflite")
+
+
+def test_masks_and_centroids_are_baked_in(tmp_path):
+    model = prune(cnn(classes=40), 0.8, skip=[], min_weights=1)
+    result = export_tflite(model, tmp_path / "s.tflite", "float32")
+    assert result.report["notes"] == []
+    assert verify(model, result, data_for(model)).max_error < 1e-5
+    contents = schema.load(result.path)
+    (kernel,) = (
+        np.frombuffer(bytes(contents.buffers[tensor.buffer].data), "float32")
+        for tensor in contents.subgraphs[0].tensors
+        if list(tensor.shape) == [40, 144]
+    )
+    assert (kernel == 0).mean() > 0.75
+
+
+def test_metadata_is_in_the_file_that_is_tried(tmp_path):
+    model = cnn()
+    card = Metadata("digits", labels=["a", "b", "c"])
+    result = export_tflite(
+        model, tmp_path / "s.tflite", "float16", metadata=card, float_softmax=False
+    )
+    assert read_metadata(result)["name"] == "digits"
+    assert b"labels" in result.path.read_bytes()
+    assert verify(model, result, data_for(model)).max_error < 5e-3
 
 
 def test_the_package_adds_nothing_heavy_to_an_import_of_keras():
