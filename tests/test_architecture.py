@@ -19,7 +19,13 @@ PACKAGE = "keras_kd"
 MOST_LINES = 400
 
 FLOORS = {
-    "words": ["types", "validation", "registration", "hyperparameters"],
+    "words": [
+        "types",
+        "validation",
+        "registration",
+        "hyperparameters",
+        "standard_error",
+    ],
     "losses": ["losses", "losses.*"],
     "layers": ["layers", "layers.*"],
     "looking": ["recording", "taps", "metrics", "probabilities"],

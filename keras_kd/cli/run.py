@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import sys
-import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_kd.cli.arguments import parser
+from keras_kd.standard_error import standard_error_held
 
 FAILED, STOPPED = 2, 130
 RESULTS = (".keras", ".tflite", ".onnx", ".html", ".json")
@@ -47,7 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
         with _warnings_in_one_line():
-            with contextlib.nullcontext() if arguments.debug else _import_in_silence():
+            # TensorFlow writes to it before its log has a level.
+            held = (
+                contextlib.nullcontext() if arguments.debug else standard_error_held()
+            )
+            with held:
                 from keras_kd.cli import commands
             typed = shlex.join(["keras-kd", *argv])
             return commands.COMMANDS[arguments.command](arguments, typed)
@@ -88,27 +92,6 @@ def one_line(error: BaseException) -> str:
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… (all of it with --debug)"
     return text
-
-
-@contextlib.contextmanager
-def _import_in_silence() -> Iterator[None]:
-    """Hold back what TensorFlow writes before its log has a level."""
-    try:
-        kept_open = os.dup(2)
-    except OSError:  # a process without standard error
-        yield
-        return
-    with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            caught.seek(0)
-            os.write(kept_open, caught.read())
-            raise
-        finally:
-            os.dup2(kept_open, 2)
-            os.close(kept_open)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from keras_kd.export import converter, foreign
 from keras_kd.export.converter_worker import HALF
 from keras_kd.export.errors import ExportError
 from keras_kd.export.float_softmax import refuse_other_ends, softmax_in_float
+from keras_kd.export.main_first import main_first
 from keras_kd.export.parts import Part
 from keras_kd.export.recipes import Recipe
 from keras_kd.export.saturation import saturation
@@ -84,6 +85,8 @@ def convert(
         refuse_other_ends(content)
     if recipe.weight_only:
         content = quantize_weights(content, recipe)
+    if len(parts) > 1:
+        content = main_first(content, parts[0].key)
     return content, found
 
 

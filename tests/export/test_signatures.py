@@ -52,6 +52,35 @@ def test_each_signature_answers_as_its_model(recipe, tmp_path):
         Runner(path, signature="embd")
 
 
+@pytest.mark.parametrize("recipe", ["float32", "int8"])
+def test_clients_that_know_no_signatures_run_the_main_one(recipe, tmp_path):
+    """The converter sorts by name, and `invoke()` runs the first subgraph."""
+    model, features = student()
+    path = tmp_path / "two.tflite"
+    export_tflite(model, path, recipe, DATA, signatures={"embed": features})
+    interpreter = Runner(path, signature="serve").interpreter
+    [details] = interpreter.get_output_details()
+    assert list(details["shape"]) == [1, 4]
+    contents = schema.load(path)
+    first = {
+        schema.text(d.signatureKey): d.subgraphIndex for d in contents.signatureDefs
+    }
+    assert first["serve"] == 0
+
+
+def test_loops_find_their_bodies_when_subgraphs_change_places(tmp_path):
+    x = keras.Input((5, 3), name="x")
+    y = layers.LSTM(4, name="memory")(x)
+    model = keras.Model(x, layers.Dense(2, name="logits")(y))
+    path = tmp_path / "two.tflite"
+    signatures = {"embed": keras.Model(x, y)}
+    export_tflite(model, path, "float32", signatures=signatures)
+    steps = np.random.default_rng(0).normal(size=(6, 5, 3)).astype("float32")
+    assert verify(model, path, steps).max_error < 1e-5
+    answered = Runner(path, signature="embed")({"x": steps})["memory"]
+    np.testing.assert_allclose(answered, signatures["embed"](steps), atol=1e-5)
+
+
 def test_a_single_signature_keeps_its_name(tmp_path):
     model, _ = student()
     path = export_tflite(model, tmp_path / "one.tflite").path

@@ -23,13 +23,11 @@ from keras_kd.export.metadata.text import (
     tokenizer_unit,
     vocabulary_file,
 )
+from keras_kd.export.packing import packed
 
 ENTRY = "TFLITE_METADATA"
 OWN_ENTRY = "keras_kd"
 OWN_FILE = "keras_kd.json"
-
-ALIGNMENT = 16
-"""Bytes at a multiple of which the runtime expects the weights."""
 
 
 def embed(content: bytes, metadata: Metadata, recipe: str = "") -> bytes:
@@ -77,8 +75,8 @@ def embed(content: bytes, metadata: Metadata, recipe: str = "") -> bytes:
     own_json = (json.dumps(own, indent=2) + "\n").encode()
     described, files = describe(model, metadata)
     _set_entries(model, {ENTRY: tables.pack(described), OWN_ENTRY: own_json})
-    packed = _packed(model)
-    return packed + _archive({**files, OWN_FILE: own_json}, offset=len(packed))
+    file = packed(model)
+    return file + _archive({**files, OWN_FILE: own_json}, offset=len(file))
 
 
 def describe(model: Any, metadata: Metadata) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -138,22 +136,6 @@ def _set_entries(model: Any, entries: Mapping[str, bytes]) -> None:
             model.buffers.append(generated.BufferT())
             model.metadata.append(known[name])
         model.buffers[known[name].buffer].data = np.frombuffer(value, "uint8")
-
-
-def _packed(model: Any) -> bytes:
-    """The flatbuffer of a model, its weights aligned as a converter aligns them."""
-    import flatbuffers
-
-    class Builder(flatbuffers.Builder):
-        """Python's builder packs bytes without the alignment the schema asks for."""
-
-        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:
-            aligned = ALIGNMENT if elemSize == 1 else alignment
-            return super().StartVector(elemSize, numElems, aligned)
-
-    builder = Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def _archive(files: Mapping[str, bytes], offset: int) -> bytes:
