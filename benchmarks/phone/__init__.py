@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/phone.py`: three students, their files, the tables."""
