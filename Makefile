@@ -6,7 +6,7 @@ READY := .venv/.ready
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test check benchmark golden notebooks clean
+.PHONY: setup demo test test-clients check benchmark golden notebooks clean
 
 setup: $(READY)
 
@@ -23,6 +23,13 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest
+
+# Clients are installed under build/clients/; those that cannot be are skipped.
+test-clients: $(READY)
+	@$(BIN)/python -m tests.clients.install
+	@rm -rf build/clients/results
+	@$(BIN)/python -m pytest -m client tests/clients; status=$$?; \
+	    $(BIN)/python -m tests.clients.table && exit $$status
 
 check: $(READY)
 	@$(BIN)/ruff check .

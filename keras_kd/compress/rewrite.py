@@ -44,6 +44,7 @@ def rewrite(
     visit: Visit,
     on_input: Callable[[Any], Any] | None = None,
     name: str | None = None,
+    input_shape: Callable[[Any], Any] | None = None,
 ) -> keras.Model:
     """Build a functional model anew, each call of a layer left to `visit`.
 
@@ -53,6 +54,8 @@ def rewrite(
             each node in the order of computation with the new graph's tensors.
         on_input: Function from a new input tensor to what is used in its place.
         name: String. Defaults to the name of `model`.
+        input_shape: Function from an input tensor of `model` to the shape of the
+            new one, the batch included. Defaults to the same shape.
 
     Returns:
         A functional `keras.Model` with the same structure of inputs and outputs.
@@ -62,7 +65,7 @@ def rewrite(
     inputs = []
     for tensor in keras.tree.flatten(graph._inputs_struct):
         source = keras.Input(
-            batch_shape=tensor.shape,
+            batch_shape=input_shape(tensor) if input_shape else tensor.shape,
             dtype=tensor.dtype,
             name=tensor._keras_history.operation.name,
             sparse=getattr(tensor, "sparse", False),
@@ -74,6 +77,9 @@ def rewrite(
             if not node.operation or node.is_input:
                 continue
             args, kwargs = node.arguments.fill_in(tensors)
+            # Keras adds it to layers that take one; not all that replace them do.
+            if kwargs.get("mask") is None:
+                kwargs.pop("mask", None)
             outputs = keras.tree.flatten(visit(node.operation, node, args, kwargs))
             for old, new in zip(node.outputs, outputs, strict=True):
                 tensors[id(old)] = new

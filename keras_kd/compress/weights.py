@@ -168,26 +168,14 @@ class TransformedWeights(keras.layers.Layer):
         """A plain copy of the layer with the replaced kernels for its own.
 
         Args:
-            keep: `"quantization"` leaves transforms that quantize in place.
+            keep: Has no effect. A kernel that was rounded lies on a grid that
+                exporters find again, so that no transform has to stay.
         """
-        kept = [
-            template
-            for template, transform in zip(self._templates, self.applied, strict=False)
-            if keep == "quantization" and transform.quantize_aware
-        ]
         layer = copy_of(self.layer)
-        kernels = zip(kernels_of(self.layer), kernels_of(layer), strict=True)
-        for (old, new), transforms in zip(kernels, self.transforms, strict=False):
-            value = old.variable.value
-            for transform in transforms:
-                if not (kept and transform.quantize_aware):
-                    value = transform(value, training=False)
-            new.variable.assign(value)
-        if not kept:
-            return layer
-        return with_transforms(
-            layer, [keras.saving.deserialize_keras_object(t) for t in kept], self
-        )
+        kernels = zip(self.kernels(training=False), kernels_of(layer), strict=False)
+        for (_, value), kernel in kernels:
+            kernel.variable.assign(value)
+        return layer
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -220,7 +208,7 @@ def core_of(layer: Any) -> Any:
 def with_transforms(
     layer: keras.layers.Layer,
     transforms: Sequence[WeightTransform],
-    state_from: TransformedWeights | None = None,
+    **config: Any,
 ) -> TransformedWeights:
     """A built copy of a layer with further transforms on its kernels.
 
@@ -228,8 +216,7 @@ def with_transforms(
         layer: A built layer, or a `TransformedWeights`, whose transforms and their
             states are kept. It is not changed.
         transforms: List of `WeightTransform` to add.
-        state_from: A `TransformedWeights` whose transforms of the same name give
-            their state to the new ones.
+        **config: What is different in the configuration of the copied layer.
 
     Returns:
         A `TransformedWeights` of the same name.
@@ -251,21 +238,32 @@ def with_transforms(
                     "The order is prune, cluster, quantize_aware."
                 )
     new = TransformedWeights(
-        copy_of(core_of(layer)), [*templates, *transforms], name=layer.name
+        copy_of(core_of(layer), **config),
+        [*templates, *transforms],
+        name=layer.name,
     )
-    for source in (before, state_from):
-        if source is not None:
-            _take_states(new, source)
+    if before is not None:
+        _take_states(new, before)
     return new
 
 
-def copy_of(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """A built layer of the same configuration and weights."""
-    copy = type(layer).from_config(layer.get_config())
+def copy_of(layer: keras.layers.Layer, **config: Any) -> keras.layers.Layer:
+    """A built layer of the same weights and configuration, but for `config`."""
+    if type(layer) is keras.layers.Lambda:
+        # Keras does not read functions back that have no registered name.
+        return keras.layers.Lambda(
+            layer.function,
+            layer._output_shape,
+            layer.mask,
+            layer.arguments,
+            name=layer.name,
+            dtype=layer.dtype_policy,
+        )
+    copy = type(layer).from_config({**layer.get_config(), **config})
     if layer.built and not copy.built:
-        config = layer.get_build_config()
-        if config:
-            copy.build_from_config(config)
+        shapes = layer.get_build_config()
+        if shapes:
+            copy.build_from_config(shapes)
     if layer.built and copy.built:
         copy_weights(layer, copy)
     return copy

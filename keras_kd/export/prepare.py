@@ -80,8 +80,11 @@ def uncompressed(
     mode = quantization_mode(model)
     if mode == "int8" and recipe.activations == "int8":
         return strip(model, keep="quantization"), True, []
+    if mode is not None and mode == recipe.name:
+        # Folding batch normalization into rounded kernels would move them off the grid.
+        return strip(model, keep="quantization"), False, []
     notes = []
-    if mode is not None and mode != recipe.name:
+    if mode is not None:
         notes.append(
             f"The model was trained with quantize_aware(mode={mode!r}); "
             f"recipe={recipe.name!r} takes its weights and leaves its ranges behind."

@@ -88,7 +88,8 @@ def trial_batch(
         signature: The model's `Signature`.
         data: Representative data, of which the first samples are taken; or None.
         batch_size: Integer. The number of samples; made up without data: uniform
-            in [0, 1) for floats, zero for integers.
+            in [0, 1) for floats, ones for integers (zero is often a padding that
+            masks all).
         size: Integer. What stands for sizes that the model leaves open. Defaults
             to `1`.
 
@@ -105,7 +106,7 @@ def trial_batch(
     for tensor in signature.inputs:
         shape = (batch_size, *(known or size for known in tensor.shape[1:]))
         is_float = keras.backend.is_float_dtype(tensor.dtype)
-        values = generator.random(shape) if is_float else np.zeros(shape)
+        values = generator.random(shape) if is_float else np.ones(shape)
         batch[tensor.name] = values.astype(tensor.dtype)
     return batch
 

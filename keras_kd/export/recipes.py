@@ -180,7 +180,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "weight_only_int8",
             "A quarter of the size without any data, computed in float32: smaller to "
-            "download, not faster. For transformers and embeddings.",
+            "download, not faster. For transformers; embedding tables stay in floats.",
             weights="int8",
             weight_only=True,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,14 +35,17 @@ def install() -> Path:
         Missing: If a package or the network lacks.
     """
     need("debootstrap", "dpkg-deb", packages="debootstrap")
-    if arm64.qemu() is None or shutil.which("qemu-aarch64") is None:
+    try:
         need("qemu-aarch64", packages="qemu-user")
+    except Missing:
+        if arm64.qemu() is None:  # the static one runs files, but cannot count
+            raise
     if not arm64.PYTHON.exists():
         debian(arm64.ROOT)
     processor(arm64.ROOT)
     if not (arm64.SITE / "ai_edge_litert").exists():
         packages = [f"ai-edge-litert=={version('ai-edge-litert')}", "numpy"]
-        for wheel in download(packages, "litert"):
+        for wheel in download(packages, DOWNLOADS / "arm64"):
             unpack(wheel, arm64.SITE)
     if not arm64.COUNTER.exists():
         counter()
@@ -89,14 +93,18 @@ def processor(root: Path) -> None:
     (root / "proc" / "cpuinfo").write_text("\n".join(cores))
 
 
-def download(packages: list[str], folder: str) -> list[Path]:
-    """Wheels for the root's Python, by this environment's pip."""
-    target = DOWNLOADS / "arm64" / folder
+def download(
+    packages: list[str],
+    target: Path,
+    platforms: Sequence[str] = PLATFORMS,
+    machine: str = "aarch64",
+) -> list[Path]:
+    """Wheels for another machine's Python, by this environment's pip."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--python-version", PYTHON, "-d", str(target)]
-    for platform in ("manylinux2014", *(f"manylinux_{v}" for v in PLATFORMS)):
-        command += ["--platform", f"{platform}_aarch64"]
-    call([*command, *packages], f"pip download {' '.join(packages)} for aarch64")
+    for platform in ("manylinux2014", *(f"manylinux_{v}" for v in platforms)):
+        command += ["--platform", f"{platform}_{machine}"]
+    call([*command, *packages], f"pip download {' '.join(packages)} for {machine}")
     return sorted(target.glob("*.whl"))
 
 
