@@ -38,6 +38,7 @@ check: $(READY)
 
 benchmark: $(READY)
 	@$(BIN)/python benchmarks/step_overhead.py
+	@$(BIN)/python benchmarks/phone.py
 
 golden: $(READY)
 	@$(BIN)/python tests/golden/make.py

@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None) -> dict:
     print(f"{time.process_time() - begin:.0f} seconds of CPU in this run")
     cpu = byte_products()
     text_of_all = table.markdown(found, cpu)
-    if options.fast or set(only) != set(NAMES):
+    complete = not any("skipped" in figures for figures in found.values())
+    if options.fast or set(only) != set(NAMES) or not complete:
+        # Figures of an earlier, complete run stay.
         print(f"\n{text_of_all}")
         return found
     figures = {"cpu": cpu, "goals": table.reached(found), "tasks": found}

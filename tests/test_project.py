@@ -1,5 +1,6 @@
 """The project's own promises: bounds, commands, versions, README."""
 
+import json
 import re
 import sys
 from importlib import metadata
@@ -56,7 +57,7 @@ def test_the_distribution():
 
 @pytest.mark.parametrize(
     "target",
-    ["setup", "demo", "test", "check", "benchmark", "golden", "notebooks"],
+    "setup demo test test-clients check benchmark golden notebooks".split(),
 )
 def test_make_has(target):
     assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
@@ -68,6 +69,13 @@ def test_ci_runs_the_checks_and_readmes_test_command():
     assert "\nmake test " in README and "\nmake demo " in README
 
 
+def test_readme_says_what_ran_on_which_client():
+    from tests.clients.table import summary
+
+    path = ROOT / "benchmarks/results/clients.json"
+    assert summary(json.loads(path.read_text(encoding="utf-8"))) in README
+
+
 def test_the_files_that_readme_names_are_there():
     named = re.findall(r"`((?:tests|benchmarks|examples|export)/[\w./]+)`", README)
     named += re.findall(r"\]\(((?!http)[\w./]+)\)", README)
@@ -75,9 +83,12 @@ def test_the_files_that_readme_names_are_there():
     assert named and not missing
 
 
+TEXTS = set(".py .md .json .ipynb .html .c .cc .h .js .mjs .css .kt .kts .xml".split())
+
+
 @pytest.mark.parametrize("folder", ["keras_kd", "examples", "export", "benchmarks"])
 def test_no_trace_of_a_machine(folder):
     for path in (ROOT / folder).rglob("*"):
-        if path.suffix in {".py", ".md", ".json", ".ipynb", ".html"}:
+        if path.suffix in TEXTS:
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"/(home|root|work)/|\.\./shared", text), path

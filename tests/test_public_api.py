@@ -21,7 +21,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 LOCK = Path(__file__).with_name("api.txt")
 PACKAGE = "keras_kd"
 # Reached by name, though `import keras_kd` does not load it.
-LAZY = ("keras_kd.workflow",)
+LAZY = (
+    "keras_kd.compress.tfmot",
+    "keras_kd.export.micro",
+    "keras_kd.workflow",
+)
 # What Keras calls, not users.
 PROTOCOL = {
     "build",

@@ -12,7 +12,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from keras_kd.export import ExportError
-from keras_kd.export.micro import describe, to_c
+from keras_kd.export.micro.source import describe, to_c
 
 
 def main() -> None:

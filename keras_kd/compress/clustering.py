@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_kd.compress.centroids import STARTS, centroids_of
 from keras_kd.compress.kernels import Kernel, kernels_of
-from keras_kd.compress.pruning import PruningMask
+from keras_kd.compress.pruning.pruning import PruningMask
 from keras_kd.compress.rewrite import replace_layers
 from keras_kd.compress.selection import chosen, leaves, refuse_order
 from keras_kd.compress.weights import (

@@ -3,7 +3,8 @@
     python -m tests.clients.table
 
 writes `benchmarks/results/clients.md`: a row for each recipe, a column for each
-client. A cell is the worst over the students that the client was given.
+client. A cell is the worst over the students that the client was given. What README
+shows is the same in short, and written only if every client ran.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients.cases import CASES, TWO_SIGNATURES
-from tests.clients.paths import RESULTS, TABLE
+from tests.clients.paths import README, RESULTS, TABLE
 
 Outcomes = dict[str, dict[str, str]]
 
@@ -118,6 +119,59 @@ def remarks(results: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-if __name__ == "__main__":
-    TABLE.write_text(table(read()))
+SHORT = {
+    "float32": "float32",
+    "float16": "float16",
+    "dynamic_int8": "dynamic_int8",
+    "int8, ends uint8": "int8 (uint8)",
+    "ends int8": "int8 (int8)",
+    "int16x8": "int16x8",
+    "weight-only int8": "weight_only_int8",
+    "int4": "weight_only_int4",
+}
+"""The columns of README's table, by the labels of the cases."""
+
+BLOCK = re.compile(r"(<!-- clients -->\n).*?(<!-- /clients -->)", re.DOTALL)
+
+
+def summary(results: list[dict[str, Any]]) -> str:
+    """README's table: a row for each client, and whether each recipe runs there."""
+    lines = [
+        "| client | " + " | ".join(SHORT) + " |",
+        "|---" * (len(SHORT) + 1) + "|",
+    ]
+    for result in results:
+        outcomes = result["outcomes"]
+        onnx = any(label.startswith("onnx ") for label in outcomes)
+        cells = []
+        for label in SHORT.values():
+            found = outcomes.get(label, {})
+            if onnx:  # its one int8 file has float ends
+                label = "int8" if label == "int8 (uint8)" else label
+                found = outcomes.get(f"onnx {label}", {})
+            kinds = [x["outcome"] for x in found.values()]
+            right = kinds.count("right")
+            cell = "–" if not kinds else "wrong" if "wrong" in kinds else "refused"
+            if right and "wrong" not in kinds:
+                cell = "yes" if right == len(kinds) else f"{right} of {len(kinds)}"
+            cells.append(cell)
+        lines.append("| " + " | ".join([heading(result), *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the table, its figures, and README's part."""
+    results = read()
+    TABLE.write_text(table(results))
+    TABLE.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
+    if not any("*" in result["outcomes"] for result in results):
+        text = README.read_text(encoding="utf-8")
+        README.write_text(
+            BLOCK.sub(lambda found: found[1] + summary(results) + found[2], text),
+            encoding="utf-8",
+        )
     print(TABLE.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from keras_kd.export import schema
-from keras_kd.export.micro_fit import OPERATORS, arena_estimate, unsuitable
+from keras_kd.export.micro.fit import OPERATORS, arena_estimate, unsuitable
 from tests.clients.cases import TWO_SIGNATURES, cases
 from tests.clients.install.micro import install
 from tests.clients.jobs import Refused

@@ -6,8 +6,8 @@ import pytest
 from keras import layers, ops
 
 from keras_kd.compress import channel_groups, prune
-from keras_kd.compress.channels.surgery import prune_channels
-from keras_kd.compress.channels.trace import Trace
+from keras_kd.compress.pruning.channels.surgery import prune_channels
+from keras_kd.compress.pruning.channels.trace import Trace
 
 RNG = np.random.default_rng(0)
 

@@ -10,7 +10,7 @@ from keras import layers
 
 import keras_kd
 from keras_kd.compress import cluster, prune, sparsity, strip
-from keras_kd.compress.quantize import quantize_aware
+from keras_kd.compress.quantize.training import quantize_aware
 from keras_kd.compress.selection import kernel_values
 from keras_kd.export import export_tflite, schema
 

@@ -11,8 +11,8 @@ from keras import layers, ops
 
 import keras_kd
 from keras_kd.compress import PolynomialSparsity, cluster, prune, sparsity, strip
-from keras_kd.compress.masks import magnitude_mask, two_of_four_mask
-from keras_kd.compress.schedules import schedule_of
+from keras_kd.compress.pruning.masks import magnitude_mask, two_of_four_mask
+from keras_kd.compress.pruning.schedules import schedule_of
 from keras_kd.compress.selection import heads_of, kernel_values
 
 RNG = np.random.default_rng(0)

@@ -7,8 +7,8 @@ from keras import layers as L
 from keras import ops
 
 from keras_kd.compress import quantization_mode, quantize_aware, strip
-from keras_kd.compress.fake_quant import quantize_kernel, quantize_range
-from keras_kd.compress.ranges import FixedRange, ObservedRange
+from keras_kd.compress.quantize.fake_quant import quantize_kernel, quantize_range
+from keras_kd.compress.quantize.ranges import FixedRange, ObservedRange
 from keras_kd.compress.weights import core_of
 from keras_kd.export import export_tflite
 from keras_kd.export.runtime import Runner

@@ -12,8 +12,8 @@ from keras import ops
 
 from keras_kd import Distiller, methods
 from keras_kd.compress import quantize_aware, strip
-from keras_kd.compress.freezing import FreezingBatchNormalization
-from keras_kd.compress.ranges import ObservedRange
+from keras_kd.compress.quantize.freezing import FreezingBatchNormalization
+from keras_kd.compress.quantize.ranges import ObservedRange
 from tests.models import cnn, cross_entropy
 
 

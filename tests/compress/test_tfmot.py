@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from keras_kd.compress import prune, sparsity, strip, tfmot
-from keras_kd.compress.schedules import schedule_of
+from keras_kd.compress.pruning.schedules import schedule_of
 from keras_kd.compress.selection import kernel_values
 from keras_kd.compress.tfmot.load import load_tf_keras, quiet
 from keras_kd.losses import kl_divergence

@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_kd.export.quiet import quiet
 from keras_kd.export.signature import signature_of
-from keras_kd.export.tracing import trace
+from keras_kd.export.tflite.tracing import trace
 
 
 def cnn(classes=3, activation=None):

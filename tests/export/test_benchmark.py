@@ -6,7 +6,7 @@ import json
 import pytest
 
 from keras_kd.export import benchmark, export_tflite, schema
-from keras_kd.export.latency import summary
+from keras_kd.export.benchmark.latency import summary
 from tests.export.students import cnn, tokens
 
 

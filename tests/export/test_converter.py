@@ -12,14 +12,9 @@ import time
 
 import pytest
 
-from keras_kd.export import (
-    ExportError,
-    conversion,
-    converter,
-    converter_worker,
-    export_tflite,
-)
-from keras_kd.export.converter import WORKER, last_words
+from keras_kd.export import ExportError, export_tflite
+from keras_kd.export.tflite import conversion, converter, converter_worker
+from keras_kd.export.tflite.converter import WORKER, last_words
 from tests.export.students import cnn, data_for, recurrent
 
 

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_kd.export import export_tflite, schema, verify
-from keras_kd.export.delegates import from_nodes
+from keras_kd.export.verify.delegates import from_nodes
 from tests.export.students import cnn, data_for
 
 

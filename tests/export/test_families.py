@@ -8,17 +8,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_kd.export import (
-    RECIPES,
-    ExportError,
-    conversion,
-    export_tflite,
-    family_of,
-    tracing,
-    verify,
-)
+from keras_kd.export import RECIPES, ExportError, export_tflite, family_of, verify
 from keras_kd.export.families import automatic
 from keras_kd.export.runtime import Runner
+from keras_kd.export.tflite import conversion, tracing
 from tests.export.students import FAMILIES, any_size, cnn, data_for, text, vit
 
 each_family = pytest.mark.parametrize("name", FAMILIES)

@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 from keras_kd.export import export_tflite, from_rgb, schema, verify, with_softmax
-from keras_kd.export.float_softmax import softmax_in_float
 from keras_kd.export.runtime import Runner
+from keras_kd.export.tflite.float_softmax import softmax_in_float
 from tests.export.students import (
     cnn,
     data_for,

@@ -19,7 +19,7 @@ from keras_kd.export import (
     export_tflite,
     verify,
 )
-from keras_kd.export.gate import refused, verified
+from keras_kd.export.verify.gate import refused, verified
 from tests.export.students import cnn, data_for, raw_convert, two_by_list
 
 

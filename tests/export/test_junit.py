@@ -5,8 +5,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from keras_kd.export import Check, GateResult, junit
-from keras_kd.export.gate import refused
+from keras_kd.export import Check, GateResult
+from keras_kd.export.verify import junit
+from keras_kd.export.verify.gate import refused
 
 RESULT = GateResult(
     (

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from keras_kd.export import compare_latency, export_tflite
-from keras_kd.export.latency import in_turns
+from keras_kd.export.benchmark.latency import in_turns
 from tests.export.students import cnn
 
 

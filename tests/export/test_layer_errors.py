@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from keras_kd.export import VerificationError, export_tflite, schema, verify
-from keras_kd.export.layer_errors import Tracer, _Made, layer_of, matched
+from keras_kd.export.verify.layer_errors import Tracer, _Made, layer_of, matched
 from tests.export.students import cnn, data_for, tokens, two_by_dict
 
 

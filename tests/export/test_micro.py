@@ -12,8 +12,8 @@ import pytest
 from keras import layers
 
 from keras_kd.export import ExportError, Metadata, export_tflite, schema
-from keras_kd.export.micro import describe, resolver_method, to_c
-from keras_kd.export.micro_fit import OPERATORS, arena_estimate
+from keras_kd.export.micro.fit import OPERATORS, arena_estimate
+from keras_kd.export.micro.source import describe, resolver_method, to_c
 from tests.export.students import cnn, data_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +53,7 @@ def test_the_array_is_the_file(files, tmp_path):
 
 def test_the_constants_are_the_files(files):
     model = describe(files / "int8.tflite")
-    from keras_kd.export.micro import header_text
+    from keras_kd.export.micro.source import header_text
     from keras_kd.export.runtime import Runner
 
     runner = Runner(files / "int8.tflite")
@@ -157,7 +157,7 @@ def test_no_tflite_file(tmp_path):
 
 def test_odd_names_are_harmless(tmp_path):
     """A name that would end a string or a comment is spelt without it."""
-    from keras_kd.export.micro import header_text
+    from keras_kd.export.micro.source import header_text
 
     x = keras.Input((4,), name="x")
     model = keras.Model(x, layers.Dense(2)(x))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_kd.export import export_tflite
-from keras_kd.export.saturation import notes_on
+from keras_kd.export.tflite.saturation import notes_on
 from tests.export.students import cnn, data_for, two_by_dict
 
 

@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 
 from keras_kd.export import RECIPES, export_tflite, schema
-from keras_kd.export.arena import Lifetime, arena_bytes, arena_size
+from keras_kd.export.benchmark.arena import Lifetime, arena_bytes, arena_size
 from tests.export.students import cnn, data_for, raw_convert, recurrent
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_kd.compress.quantize import quantize_aware
+from keras_kd.compress.quantize.training import quantize_aware
 from keras_kd.export import VerificationError, export_tflite, schema, verify
 from keras_kd.export.runtime import Runner
 

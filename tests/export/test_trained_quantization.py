@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from keras_kd.compress import quantization_mode
-from keras_kd.compress.quantize import quantize_aware
+from keras_kd.compress.quantize.training import quantize_aware
 from keras_kd.export import ExportError, export_tflite, verify
 from tests.export.students import cnn, data_for, mobile
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_kd.export import VerificationError, compare, export_tflite, schema, verify
-from keras_kd.export.arena import arena_bytes
+from keras_kd.export.benchmark.arena import arena_bytes
 from keras_kd.export.compare import class_labels
 from keras_kd.export.runtime import Runner, dequantize, quantize
 from tests.export.students import (

@@ -5,14 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_kd.export import (
-    ExportError,
-    Recipe,
-    export_tflite,
-    schema,
-    verify,
-    weight_only,
-)
+from keras_kd.export import ExportError, Recipe, export_tflite, schema, verify
+from keras_kd.export.tflite import weight_only
 from tests.export.students import cnn
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from keras_kd.export import export_tflite, verify
-from keras_kd.export.worst import worst_inputs
+from keras_kd.export.verify.worst import worst_inputs
 from tests.export.students import cnn, data_for, raw_convert, two_by_dict
 
 EXPECTED = np.array([[3.0, 0.0], [0.0, 1.0], [2.0, 1.9], [5.0, 0.0]])

@@ -11,7 +11,7 @@ from keras_kd.export.onnx.graph import foreign_operators, name_ends
 from keras_kd.export.onnx.handlers import handlers
 from keras_kd.export.onnx.optional import hushed, optional
 from keras_kd.export.signature import Signature
-from keras_kd.export.tracing import trace
+from keras_kd.export.tflite.tracing import trace
 
 
 class Frozen:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_kd.compress.quantize import quantize_aware
+from keras_kd.compress.quantize.training import quantize_aware
 from keras_kd.export import export_onnx
 from keras_kd.export.onnx import OnnxRunner, export
 from keras_kd.export.onnx.handlers import scale_and_zero_point
