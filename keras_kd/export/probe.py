@@ -15,7 +15,7 @@ from keras_kd.export import schema
 from keras_kd.export.compare import largest, largest_error, non_finite
 from keras_kd.export.errors import ExportError, VerificationError
 from keras_kd.export.recipes import Recipe
-from keras_kd.export.runtime import Runner, describe
+from keras_kd.export.runtime import FileRunner, Runner, describe
 from keras_kd.export.samples import Batch, batch_length, batches
 from keras_kd.export.signature import InputTensor, Signature
 
@@ -154,14 +154,24 @@ def examine(
             missed, *(largest_error(expected[x], answered[x]) for x in expected)
         )
         size = max(size, *(largest(value) for value in expected.values()))
-    if missed > TOLERANCE[recipe.weights] * size:
+    warn_of_a_miss(recipe, missed, size, TOLERANCE[recipe.weights] * size)
+    return findings(runner, missed, size)
+
+
+def warn_of_a_miss(recipe: Recipe, missed: float, size: float, most: float) -> None:
+    """Warn if a file misses its model by more than `most` on the trial batches."""
+    if missed > most:
         warnings.warn(
             f"The {recipe.name} file misses the model by {missed:.3g} on a trial "
             f"batch whose largest output is {size:.3g}. Unless the model draws random "
             "numbers, do not use it before `verify` says why.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
+
+
+def findings(runner: FileRunner, missed: float, size: float) -> dict[str, Any]:
+    """What a report says of a file's ends and its first run."""
     return {
         "inputs": describe(runner.inputs),
         "outputs": describe(runner.outputs),
@@ -169,15 +179,20 @@ def examine(
     }
 
 
-def _answers(
-    runner: Runner, batch: Batch, expected: dict[str, np.ndarray], recipe: Recipe
-) -> dict[str, np.ndarray]:
-    """The file's outputs, or the sentence that says why they are none."""
+def refuse_names(runner: FileRunner, batch: Batch, expected: Batch) -> None:
+    """Raise an ExportError if the file's ends are not called as the model's."""
     if set(runner.inputs) != set(batch) or set(runner.outputs) != set(expected):
         raise ExportError(
             f"The file's names are {list(runner.inputs)} → {list(runner.outputs)}, "
             f"the model's {list(batch)} → {list(expected)}."
         )
+
+
+def _answers(
+    runner: Runner, batch: Batch, expected: dict[str, np.ndarray], recipe: Recipe
+) -> dict[str, np.ndarray]:
+    """The file's outputs, or the sentence that says why they are none."""
+    refuse_names(runner, batch, expected)
     try:
         answered = runner(batch)
     except VerificationError as error:

@@ -30,7 +30,48 @@ def dequantize(steps: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     return ((steps.astype("float64") - zero_point) * scale).astype("float32")
 
 
-class Runner:
+class FileRunner:
+    """Runs a file on batches of any number of samples, whatever its own batch size.
+
+    A subclass sets `inputs` and `outputs`, the details of each end by name as the
+    LiteRT interpreter gives them, and `_invoke`, which runs one batch that fits.
+    """
+
+    inputs: dict[str, dict[str, Any]]
+    outputs: dict[str, dict[str, Any]]
+
+    @property
+    def batch_size(self) -> int | None:
+        """The file's batch size; None where it takes any."""
+        details = next(iter(self.inputs.values()))
+        signature = details["shape_signature"]
+        size = int(signature[0] if len(signature) else details["shape"][0])
+        return None if size < 0 else size
+
+    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run real-valued inputs of one length; returns real-valued outputs."""
+        count = len(next(iter(batch.values())))
+        size = self.batch_size or count
+        parts = [
+            self._invoke({name: array[i : i + size] for name, array in batch.items()})
+            for i in range(0, count, size)
+        ]
+        return {
+            name: np.concatenate([part[name] for part in parts])[:count]
+            for name in self.outputs
+        }
+
+    def _invoke(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
+    def _filled(self, array: np.ndarray) -> np.ndarray:
+        """As many samples as the file takes: the first ones again where some lack."""
+        if self.batch_size and len(array) < self.batch_size:
+            return array[np.arange(self.batch_size) % len(array)]
+        return array
+
+
+class Runner(FileRunner):
     """Runs a file on batches of any size, in real numbers.
 
     Args:
@@ -77,27 +118,6 @@ class Runner:
         self.inputs: dict[str, dict[str, Any]] = self._run.get_input_details()
         self.outputs: dict[str, dict[str, Any]] = self._run.get_output_details()
 
-    @property
-    def batch_size(self) -> int | None:
-        """The file's batch size; None where it takes any."""
-        details = next(iter(self.inputs.values()))
-        signature = details["shape_signature"]
-        size = int(signature[0] if len(signature) else details["shape"][0])
-        return None if size < 0 else size
-
-    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run real-valued inputs of one batch size; returns real-valued outputs."""
-        count = len(next(iter(batch.values())))
-        size = self.batch_size or count
-        parts = [
-            self._invoke({name: array[i : i + size] for name, array in batch.items()})
-            for i in range(0, count, size)
-        ]
-        return {
-            name: np.concatenate([part[name] for part in parts])[:count]
-            for name in self.outputs
-        }
-
     def _invoke(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         fed = {
             name: self._entering(self.inputs[name], array)
@@ -115,8 +135,7 @@ class Runner:
         }
 
     def _entering(self, details: dict[str, Any], array: np.ndarray) -> np.ndarray:
-        if self.batch_size and len(array) < self.batch_size:
-            array = array[np.arange(self.batch_size) % len(array)]
+        array = self._filled(array)
         scale, zero_point = details["quantization"]
         if scale and array.dtype.kind == "f":
             return quantize(array, scale, zero_point, details["dtype"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,13 @@ from keras_kd.export.compare import largest, largest_error, non_finite
 from keras_kd.export.errors import ExportError, VerificationError
 from keras_kd.export.onnx.runtime import OnnxRunner
 from keras_kd.export.prepare import layers_of
-from keras_kd.export.probe import model_outputs
+from keras_kd.export.probe import (
+    findings,
+    model_outputs,
+    refuse_names,
+    warn_of_a_miss,
+)
 from keras_kd.export.recipes import Recipe
-from keras_kd.export.runtime import describe
 from keras_kd.export.samples import Batch
 from keras_kd.export.signature import Signature
 
@@ -59,7 +62,7 @@ def examine(
         runner = OnnxRunner(path)
         for batch in trials:
             expected = model_outputs(model, signature, batch)
-            _same_names(runner, batch, expected)
+            refuse_names(runner, batch, expected)
             answered = runner(batch)
             _same_kind(expected, answered)
             errors = (
@@ -73,27 +76,8 @@ def examine(
         isinstance(layer, keras.layers.GroupNormalization) for layer in layers_of(model)
     )
     tolerance = TOLERANCE[recipe.weights] * (3 if grouped else 1)
-    if missed > tolerance * max(size, SMALL):
-        warnings.warn(
-            f"The {recipe.name} file misses the model by {missed:.3g} on a trial batch "
-            f"whose largest output is {size:.3g}. Unless the model draws random "
-            "numbers, do not use it before `verify` says why.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return {
-        "inputs": describe(runner.inputs),
-        "outputs": describe(runner.outputs),
-        "probe": {"max_error": missed, "largest_output": size},
-    }
-
-
-def _same_names(runner: OnnxRunner, batch: Batch, expected: Batch) -> None:
-    if set(runner.inputs) != set(batch) or set(runner.outputs) != set(expected):
-        raise ExportError(
-            f"The file's names are {list(runner.inputs)} → {list(runner.outputs)}, "
-            f"the model's {list(batch)} → {list(expected)}."
-        )
+    warn_of_a_miss(recipe, missed, size, tolerance * max(size, SMALL))
+    return findings(runner, missed, size)
 
 
 def _same_kind(expected: Batch, answered: Batch) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_kd.export.errors import VerificationError
 from keras_kd.export.onnx.optional import hushed, optional
+from keras_kd.export.runtime import FileRunner
 
 DTYPES = {
     "tensor(float)": "float32",
@@ -30,7 +30,7 @@ DTYPES = {
 ERRORS_ONLY = 3
 
 
-class OnnxRunner:
+class OnnxRunner(FileRunner):
     """Runs a file on batches of any size; the counterpart of `runtime.Runner`.
 
     Args:
@@ -76,32 +76,11 @@ class OnnxRunner:
         self.inputs = {i.name: _details(i) for i in self.session.get_inputs()}
         self.outputs = {o.name: _details(o) for o in self.session.get_outputs()}
 
-    @property
-    def batch_size(self) -> int | None:
-        """The file's batch size; None where it takes any."""
-        details = next(iter(self.inputs.values()))
-        size = details["shape_signature"][0]
-        return None if size < 0 else int(size)
-
-    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run inputs of one batch size; returns the outputs by name."""
-        count = len(next(iter(batch.values())))
-        size = self.batch_size or count
-        parts = [
-            self._invoke({name: array[i : i + size] for name, array in batch.items()})
-            for i in range(0, count, size)
-        ]
-        return {
-            name: np.concatenate([part[name] for part in parts])[:count]
-            for name in self.outputs
-        }
-
     def _invoke(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        fed = {}
-        for name, array in batch.items():
-            if self.batch_size and len(array) < self.batch_size:
-                array = array[np.arange(self.batch_size) % len(array)]
-            fed[name] = array.astype(self.inputs[name]["dtype"], copy=False)
+        fed = {
+            name: self._filled(array).astype(self.inputs[name]["dtype"], copy=False)
+            for name, array in batch.items()
+        }
         try:
             results = self.session.run(list(self.outputs), fed)
         # onnxruntime's own exceptions have no common base but this.
