@@ -152,7 +152,7 @@ NETS = (
 def make(build, seed=0):
     """The network, with statistics, scales and biases as if it were trained."""
     keras.utils.set_random_seed(seed)
-    model = keras.Model(*build(), name=build.__name__)
+    model = keras.Model(*build(), name=build.__name__.strip("<>"))
     rng = np.random.default_rng(seed)
     for layer in model._flatten_layers():
         if isinstance(layer, L.BatchNormalization):

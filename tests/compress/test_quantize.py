@@ -8,13 +8,12 @@ from keras import ops
 
 from keras_kd.compress import quantization_mode, quantize_aware, strip
 from keras_kd.compress.quantize.fake_quant import quantize_kernel, quantize_range
-from keras_kd.compress.quantize.ranges import FixedRange, ObservedRange
+from keras_kd.compress.quantize.ranges import FixedRange, ObservedRange, Range
 from keras_kd.compress.weights import core_of
 from keras_kd.export import export_tflite
 from keras_kd.export.runtime import Runner
 from tests.compress.quantized_nets import (
     NETS,
-    encoder_decoder,
     make,
     mobile,
     nested,
@@ -48,15 +47,54 @@ def test_the_file_equals_the_graph(build, tmp_path):
     assert result.report["float_islands"] == []
     assert "FLOAT32" not in result.report["tensor_dtypes"]
     apart, found, expected = steps_apart(student, result.path, x[:8])
-    # The file rounds biases too, so a value that stood on an edge, one in some
-    # hundreds, falls to the other side, and later layers may make a second step of it.
-    assert np.quantile(apart, 0.95) <= 1.001
-    assert apart.max() <= 2.001
-    assert build is encoder_decoder or np.median(apart) < 0.001
+    # LiteRT's hard-swish has an entry in a table of 256 that differs here and there.
+    assert np.mean(apart > 0.5) <= 0.1
+    assert apart.max() <= 1.001
     if expected.shape[-1] > 1:
         surest = np.sort(expected, -1)
         clear = surest[..., -1] - surest[..., -2] > 0.02
         assert (found.argmax(-1) == expected.argmax(-1))[clear].all()
+
+
+def joined(x):
+    """A concatenation of two ranges."""
+    return L.Concatenate()([x, L.Activation("tanh")(x)])
+
+
+def after_norm(x):
+    """A convolution, batch normalization and ReLU."""
+    return L.ReLU()(L.BatchNormalization()(L.Conv2D(8, 1)(x)))
+
+
+OPERATORS = {
+    "conv": lambda: L.Conv2D(8, 3, padding="same"),
+    "norm": lambda: after_norm,
+    "depthwise": lambda: L.DepthwiseConv2D(3, depth_multiplier=2),
+    "separable": lambda: L.SeparableConv2D(8, 3),
+    "transpose": lambda: L.Conv2DTranspose(8, 2, strides=2),
+    "dense": lambda: L.Dense(8),
+    "gelu": lambda: L.Dense(8, activation="gelu"),
+    "affine": lambda: L.BatchNormalization(),
+    "leaky": lambda: L.LeakyReLU(),
+    "leaky dense": lambda: L.Dense(8, activation="leaky_relu"),
+    "concatenation": lambda: joined,
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_of_the_file_rounds_what_the_graph_rounds(name, tmp_path):
+    """Biases and factors between ranges too, so that no value stands elsewhere."""
+    model = make(lambda: (x := keras.Input((12, 12, 8)), OPERATORS[name]()(x)))
+    x = samples(model)
+    student = quantize_aware(model, calibration_data=x)
+    result = export_tflite(student, tmp_path / "m.tflite", recipe="int8")
+    differ = np.mean(steps_apart(student, result.path, x)[0] > 0.5)
+    sources = [part for part in student._flatten_layers() if isinstance(part, Range)]
+    assert any(part.source for part in sources)
+    for part in sources:
+        part.source = None
+    without = np.mean(steps_apart(student, result.path, x)[0] > 0.5)
+    assert differ <= 3e-4 and without > differ
 
 
 @pytest.mark.parametrize("build", NETS, ids=lambda build: build.__name__)
@@ -262,9 +300,10 @@ def test_the_loaded_model_is_the_same(tmp_path):
         student.save(tmp_path / "m.keras")
         loaded = keras.saving.load_model(tmp_path / "m.keras")
         np.testing.assert_array_equal(loaded(x), student(x))
-        np.testing.assert_allclose(
-            strip(loaded, keep="quantization")(x), student(x), atol=2e-3
-        )
+        # What the exporter takes leaves it to the converter to round biases.
+        low, high = student.layers[-1].bounds
+        kept = strip(loaded, keep="quantization")(x)
+        np.testing.assert_allclose(kept, student(x), atol=2.01 * (high - low) / 255)
 
 
 def phone_network(name):
@@ -296,7 +335,8 @@ def test_phone_networks(name, tmp_path):
     assert result.report["float_islands"] == []
     assert "FLOAT32" not in result.report["tensor_dtypes"]
     apart, found, expected = steps_apart(student, result.path, x)
-    assert apart.max() <= 4.001
+    # One value in a thousand that falls to the other side is loud 100 layers later.
+    assert apart.max() <= 5.001 and apart.mean() <= 2
     np.testing.assert_array_equal(found.argmax(-1), expected.argmax(-1))
 
 
