@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.compress.centroids import STARTS, centroids_of
+from keras_kd.compress.centroids import STARTS, borders_of, centroids_of
 from keras_kd.compress.kernels import Kernel, kernels_of
 from keras_kd.compress.pruning.pruning import PruningMask
 from keras_kd.compress.rewrite import replace_layers
@@ -84,8 +84,7 @@ class Centroids(WeightTransform):
         free = kernel != 0 if zeros else np.ones(kernel.shape, bool)
         count = self.clusters - zeros
         found = centroids_of(kernel[free], count, start, seed)
-        borders = (found[1:] + found[:-1]) / 2
-        members = np.where(free, 1 + np.searchsorted(borders, kernel), 0)
+        members = np.where(free, 1 + np.searchsorted(borders_of(found), kernel), 0)
         # A cluster that zero took leaves its place unused.
         self.centroids.assign(np.pad(found, (0, self.clusters - count)))
         self.members.assign(members.astype("int32"))

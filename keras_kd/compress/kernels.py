@@ -66,13 +66,18 @@ def channel_axes(layer: Any, variable: Any) -> tuple[int, ...]:
         return (0,)
     if isinstance(layer, (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose)):
         return (rank - 2,)
-    depthwise = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-    if isinstance(layer, depthwise) or variable.name == "depthwise_kernel":
+    if is_depthwise(layer, variable):
         return (rank - 2, rank - 1)
     if isinstance(layer, keras.layers.EinsumDense):
         inputs, kernel = layer.equation.split("->")[0].split(",")
         return tuple(i for i, axis in enumerate(kernel) if axis not in inputs)
     return (rank - 1,)
+
+
+def is_depthwise(layer: Any, variable: Any) -> bool:
+    """Whether a kernel holds a filter for each input channel by itself."""
+    layers = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+    return isinstance(layer, layers) or variable.name == "depthwise_kernel"
 
 
 def _is_kernel(variable: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -39,6 +39,14 @@ def functional(model: keras.Model) -> Any:
     return model
 
 
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """The calls of layers and operations in a graph, in the order of computation."""
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if node.operation and not node.is_input:
+                yield node
+
+
 def rewrite(
     model: keras.Model,
     visit: Visit,
@@ -72,17 +80,14 @@ def rewrite(
         )
         inputs.append(source)
         tensors[id(tensor)] = on_input(source) if on_input else source
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if not node.operation or node.is_input:
-                continue
-            args, kwargs = node.arguments.fill_in(tensors)
-            # Keras adds it to layers that take one; not all that replace them do.
-            if kwargs.get("mask") is None:
-                kwargs.pop("mask", None)
-            outputs = keras.tree.flatten(visit(node.operation, node, args, kwargs))
-            for old, new in zip(node.outputs, outputs, strict=True):
-                tensors[id(old)] = new
+    for node in nodes_of(graph):
+        args, kwargs = node.arguments.fill_in(tensors)
+        # Keras adds it to layers that take one; not all that replace them do.
+        if kwargs.get("mask") is None:
+            kwargs.pop("mask", None)
+        outputs = keras.tree.flatten(visit(node.operation, node, args, kwargs))
+        for old, new in zip(node.outputs, outputs, strict=True):
+            tensors[id(old)] = new
     return keras.Model(
         keras.tree.pack_sequence_as(graph._inputs_struct, inputs),
         keras.tree.map_structure(lambda old: tensors[id(old)], graph._outputs_struct),

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_kd.compress.kernels import kernels_of
-from keras_kd.compress.rewrite import functional, is_model
+from keras_kd.compress.rewrite import functional, is_model, nodes_of
 from keras_kd.compress.weights import TransformedWeights, core_of
 from keras_kd.validation import did_you_mean, listing
 
@@ -114,13 +114,11 @@ def _heads_above(tensor: Any) -> set[int]:
 def calls_of(model: keras.Model) -> dict[int, int]:
     """How often each layer runs in one pass, by id."""
     counts: collections.Counter[int] = collections.Counter()
-    graph = functional(model)
-    for nodes in graph._nodes_by_depth.values():
-        for node in nodes:
-            if is_model(node.operation):
-                counts.update(calls_of(node.operation))
-            elif not node.is_input:
-                counts[id(node.operation)] += 1
+    for node in nodes_of(functional(model)):
+        if is_model(node.operation):
+            counts.update(calls_of(node.operation))
+        else:
+            counts[id(node.operation)] += 1
     return dict(counts)
 
 

@@ -51,6 +51,15 @@ def is_compressed(model: keras.Model) -> bool:
     return any(hasattr(layer, "stripped") for layer in parts)
 
 
+def refuse_compressed(model: keras.Model, way_out: str) -> None:
+    """Raise a ValueError for a model that `strip` would take something off."""
+    if is_compressed(model):
+        raise ValueError(
+            f"`model` {model.name!r} has masks, centroids or fake quantization on its "
+            f"kernels. {way_out}"
+        )
+
+
 def quantization_mode(model: keras.Model) -> str | None:
     """The mode of `quantize_aware` that a model was made with, or None.
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.compress.kernels import Kernel, kernels_of
+from keras_kd.compress.kernels import EMBEDDINGS, Kernel, is_depthwise, kernels_of
 from keras_kd.compress.pruning.channels.surgery import prune_channels
 from keras_kd.compress.pruning.masks import input_axes, magnitude_mask, two_of_four_mask
 from keras_kd.compress.pruning.schedules import (
@@ -232,14 +232,11 @@ def prunable(kernel: Kernel, pattern: str, min_weights: int) -> bool:
     """Whether a kernel can be pruned in this pattern."""
     shape = tuple(kernel.variable.shape)
     inputs = input_axes(kernel.variable, kernel.channel_axes)
-    depthwise = len(kernel.channel_axes) > 1 and kernel.variable.name != "kernel"
-    depthwise |= isinstance(
-        kernel.layer, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-    )
+    depthwise = is_depthwise(kernel.layer, kernel.variable)
     if depthwise or int(np.prod(shape)) < min_weights:
         return False
     if pattern == "2:4":
-        embedding = kernel.variable.name == "embeddings"
+        embedding = kernel.variable.name == EMBEDDINGS
         return not embedding and bool(inputs) and shape[inputs[-1]] % 4 == 0
     return True
 

@@ -136,7 +136,7 @@ def corrected(x: Any, part: Any, low: Any, high: Any) -> Any:
     if part.source is None:
         return x
     value = ops.stop_gradient(x)
-    step = ops.maximum(high - low, NARROWEST) / 255.0
+    step = _step(low, high)
     return x + ops.stop_gradient(part.source.corrected(value, step) - value)
 
 
@@ -191,7 +191,10 @@ def range_of(tensor: Any) -> Any:
 
 def step_of(part: Any) -> Any:
     """The width of a range's steps."""
-    low, high = part.bounds
+    return _step(*part.bounds)
+
+
+def _step(low: Any, high: Any) -> Any:
     return ops.maximum(high - low, NARROWEST) / 255.0
 
 

@@ -33,7 +33,7 @@ from keras_kd.compress.quantize.operators import (
     ties_of,
 )
 from keras_kd.compress.quantize.ranges import FixedRange, ObservedRange
-from keras_kd.compress.rewrite import functional, rewrite
+from keras_kd.compress.rewrite import functional, nodes_of, rewrite
 from keras_kd.compress.weights import copy_of, copy_weights, core_of, with_transforms
 from keras_kd.validation import listing
 
@@ -107,10 +107,9 @@ def _unknown(model: keras.Model) -> Iterator[Any]:
 def consumers_of(graph: Any) -> dict[int, list[Any]]:
     """By the id of each tensor of a graph, what takes it; None for the outside."""
     consumers: dict[int, list[Any]] = {}
-    for nodes in graph._nodes_by_depth.values():
-        for node in nodes:
-            for tensor in node.input_tensors:
-                consumers.setdefault(id(tensor), []).append(node.operation)
+    for node in nodes_of(graph):
+        for tensor in node.input_tensors:
+            consumers.setdefault(id(tensor), []).append(node.operation)
     for tensor in keras.tree.flatten(graph._outputs_struct):
         consumers.setdefault(id(tensor), []).append(None)
     return consumers

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.compress.kernels import Kernel, kernels_of
+from keras_kd.compress.kernels import Kernel, is_depthwise, kernels_of
 from keras_kd.compress.quantize.affine import QuantizedAffine
 from keras_kd.compress.quantize.int8_graph import folded_norms
 from keras_kd.compress.quantize.kernel_quantizer import QuantizedKernel
@@ -47,10 +47,9 @@ def is_stored(kernel: Kernel, bits: int) -> bool:
     """
     if isinstance(kernel.layer, keras.layers.Embedding):
         return False
-    depthwise = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
     transposed = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose)
-    only_eight = kernel.variable.name == "depthwise_kernel" or isinstance(
-        kernel.layer, depthwise + transposed
+    only_eight = is_depthwise(kernel.layer, kernel.variable) or isinstance(
+        kernel.layer, transposed
     )
     return bits == 8 or not only_eight
 

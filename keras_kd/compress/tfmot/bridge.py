@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_kd.compress.rewrite import functional, is_model, replace_layers
+from keras_kd.compress.rewrite import functional, is_model, nodes_of, replace_layers
 from keras_kd.compress.selection import leaves
-from keras_kd.compress.strip import is_compressed
+from keras_kd.compress.strip import refuse_compressed
 from keras_kd.compress.tfmot.families import OPERATIONS, Unknown, counterpart
 from keras_kd.compress.tfmot.load import load, load_tf_keras, quiet
 
@@ -43,11 +43,7 @@ def to_tf_keras(model: keras.Model) -> Any:
     ```
     """
     graph = functional(model)
-    if is_compressed(model):
-        raise ValueError(
-            f"`model` {model.name!r} has masks, centroids or fake quantization on its "
-            "kernels. Hand in strip(model)."
-        )
+    refuse_compressed(model, "Hand in strip(model).")
     tf_keras = load_tf_keras()
     with quiet():
         inputs = [
@@ -144,21 +140,18 @@ def _written_out(
     tensors = {
         id(source): tensor for source, tensor in zip(sources, inputs, strict=True)
     }
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            given = [tensors[id(tensor)] for tensor in node.input_tensors]
-            operation = node.operation
-            path = f"{prefix}{operation.name}"
-            if is_model(operation):
-                inner = functional(operation)
-                made = _written_out(inner, given, layers, f"{path}_", tf_keras)
-            else:
-                layer = _layer_for(operation, node, path, layers, tf_keras)
-                made = [layer(given if len(given) > 1 else given[0])]
-            for old, new in zip(node.outputs, made, strict=True):
-                tensors[id(old)] = new
+    for node in nodes_of(graph):
+        given = [tensors[id(tensor)] for tensor in node.input_tensors]
+        operation = node.operation
+        path = f"{prefix}{operation.name}"
+        if is_model(operation):
+            inner = functional(operation)
+            made = _written_out(inner, given, layers, f"{path}_", tf_keras)
+        else:
+            layer = _layer_for(operation, node, path, layers, tf_keras)
+            made = [layer(given if len(given) > 1 else given[0])]
+        for old, new in zip(node.outputs, made, strict=True):
+            tensors[id(old)] = new
     return [tensors[id(x)] for x in keras.tree.flatten(graph._outputs_struct)]
 
 

@@ -20,7 +20,7 @@ from keras_kd.compress.pruning.channels.rules import MAKERS
 from keras_kd.compress.pruning.channels.trace import Trace, Use
 from keras_kd.compress.pruning.schedules import share
 from keras_kd.compress.rewrite import is_model, rewrite
-from keras_kd.compress.strip import is_compressed
+from keras_kd.compress.strip import refuse_compressed
 from keras_kd.compress.weights import copy_of
 from keras_kd.validation import did_you_mean, listing, one_of, positive_int
 
@@ -90,11 +90,7 @@ def prune_channels(
     one_of("score", score, ("l2", "gamma"))
     positive_int("divisible_by", divisible_by)
     trace = Trace(model)
-    if is_compressed(model):
-        raise ValueError(
-            f"`model` {model.name!r} has masks, centroids or fake quantization on its "
-            "kernels. Prune its channels first, or hand in strip(model)."
-        )
+    refuse_compressed(model, "Prune its channels first, or hand in strip(model).")
     groups = _groups(trace)
     wanted = _wanted(groups, shares, list(skip or ()))
     scores = _scores(trace, score)

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_kd.compress.pruning.channels.rules import rule_for
 from keras_kd.compress.pruning.channels.slots import Slots
-from keras_kd.compress.rewrite import functional, is_model
+from keras_kd.compress.rewrite import functional, is_model, nodes_of
 
 
 @dataclasses.dataclass
@@ -61,10 +61,8 @@ class Trace:
         return self.made_in[id(tensor)]
 
     def _follow(self, graph: Any, prefix: str) -> None:
-        for depth in sorted(graph._nodes_by_depth, reverse=True):
-            for node in graph._nodes_by_depth[depth]:
-                if not node.is_input:
-                    self._step(node, prefix)
+        for node in nodes_of(graph):
+            self._step(node, prefix)
 
     def _step(self, node: Any, prefix: str) -> None:
         operation = node.operation
