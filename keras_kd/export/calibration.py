@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_kd.export.recipes import Recipe
 from keras_kd.export.samples import Batch, batch_length, batches
 from keras_kd.export.signature import Signature
 
@@ -103,6 +104,16 @@ def _cut(batch: Batch, size: int) -> Iterator[Batch]:
     """Whole batches of that size; what is left over is dropped."""
     for start in range(0, batch_length(batch) - size + 1, size):
         yield {name: array[start : start + size] for name, array in batch.items()}
+
+
+def refuse_no_data(recipe: Recipe, data: Any) -> None:
+    """Raise a ValueError where a recipe has nothing to read its ranges off."""
+    if data is None:
+        raise ValueError(
+            f"`representative_data` is needed by recipe {recipe.name!r}: hand in "
+            "about 100 inputs as the student will see them, or use "
+            "recipe='dynamic_int8', which needs none."
+        )
 
 
 def _refuse_non_finite(batch: Batch, argument: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,6 +91,27 @@ def uncompressed(
             f"recipe={recipe.name!r} takes its weights and leaves its ranges behind."
         )
     return strip(model), False, notes
+
+
+def made_ready(
+    model: keras.Model, recipe: Recipe
+) -> tuple[keras.Model, Signature, bool, list[str]]:
+    """The model to convert, by `uncompressed` and `deployable`, and its signature.
+
+    Args:
+        model: A built `keras.Model`.
+        recipe: The `Recipe` to export by.
+
+    Returns:
+        A tuple: the model; its `Signature`, with the ends called as the given model
+        calls them; whether it holds the ranges that quantization-aware training
+        learned; and a list of sentences for the report.
+    """
+    names = signature_of(model).layer_names
+    plain, trained, notes = uncompressed(model, recipe)
+    student, more = deployable(plain)
+    signature = dataclasses.replace(signature_of(student), layer_names=names)
+    return student, signature, trained, [*notes, *more]
 
 
 def refuse(model: keras.Model, signature: Signature) -> None:

@@ -57,11 +57,7 @@ def file_report(
     dtypes = schema.tensor_dtypes(model)
     islands = schema.float_islands(model) if recipe.needs_calibration else None
     notes = list(notes)
-    if islands:
-        names = sorted({island["operator"] for island in islands})
-        notes.append(
-            f"{len(islands)} operator(s) still compute with floats: {', '.join(names)}."
-        )
+    notes += island_notes(islands)
     smaller = {"int8": "INT8", "int4": "INT4", "float16": "FLOAT16"}
     wanted = smaller.get(recipe.weights)
     if wanted is not None and wanted not in dtypes:
@@ -80,6 +76,16 @@ def file_report(
         "libraries": library_versions(),
         "notes": notes,
     }
+
+
+def island_notes(islands: Sequence[dict[str, Any]] | None) -> list[str]:
+    """The sentence on operators of a quantized file that compute with floats."""
+    if not islands:
+        return []
+    names = sorted({island["operator"] for island in islands})
+    return [
+        f"{len(islands)} operator(s) still compute with floats: {', '.join(names)}."
+    ]
 
 
 def library_versions() -> dict[str, str]:

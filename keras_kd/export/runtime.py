@@ -10,10 +10,11 @@ import numpy as np
 
 from keras_kd.export.errors import VerificationError
 from keras_kd.export.quiet import quiet
+from keras_kd.export.schema import MAIN
 from keras_kd.validation import did_you_mean
 
-ONLY, MAIN = "serving_default", "serve"
-"""The key of a signature that is alone in its file, and of the first of several."""
+ONLY = "serving_default"
+"""The key of a signature that is alone in its file."""
 
 
 def quantize(
@@ -120,7 +121,7 @@ class Runner(FileRunner):
 
     def _invoke(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         fed = {
-            name: self._entering(self.inputs[name], array)
+            name: entering(self.inputs[name], self._filled(array))
             for name, array in batch.items()
         }
         try:
@@ -133,13 +134,6 @@ class Runner(FileRunner):
         return {
             name: leaving(self.outputs[name], array) for name, array in results.items()
         }
-
-    def _entering(self, details: dict[str, Any], array: np.ndarray) -> np.ndarray:
-        array = self._filled(array)
-        scale, zero_point = details["quantization"]
-        if scale and array.dtype.kind == "f":
-            return quantize(array, scale, zero_point, details["dtype"])
-        return array.astype(details["dtype"], copy=False)
 
 
 def _open_sizes(interpreter: Any) -> bool:
@@ -165,6 +159,14 @@ def _chosen(keys: list[str], wanted: str | None, path: str | os.PathLike[str]) -
             f"{did_you_mean(wanted, keys)}"
         )
     return wanted
+
+
+def entering(details: dict[str, Any], array: np.ndarray) -> np.ndarray:
+    """An input as the file takes it: real numbers by the scale that it gives them."""
+    scale, zero_point = details["quantization"]
+    if scale and array.dtype.kind == "f":
+        return quantize(array, scale, zero_point, details["dtype"])
+    return array.astype(details["dtype"], copy=False)
 
 
 def leaving(details: dict[str, Any], array: np.ndarray) -> np.ndarray:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import gzip
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from keras_kd.export import schema
 from keras_kd.export.benchmark.arena import arena_bytes
+from keras_kd.export.onnx import graph
+from keras_kd.export.onnx.optional import optional
 
 ONNX_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 """What onnxruntime has built in."""
@@ -85,40 +85,22 @@ def file_facts(path: Path) -> FileFacts:
 
 def _onnx(path: Path) -> dict[str, Any]:
     """What an ONNX file tells: its graph and its constants."""
-    from keras_kd.export.onnx.optional import optional
-
     onnx = optional("onnx")
     model = onnx.load(str(path))
-    graphs = list(_graphs(model.graph))
-    nodes = [node for graph in graphs for node in graph.node]
-    constants = [tensor for graph in graphs for tensor in graph.initializer]
     names = onnx.TensorProto.DataType.Name
-    types = collections.Counter(names(tensor.data_type) for tensor in constants)
-    used = collections.Counter(
-        f"{node.domain}:{node.op_type}" if node.domain else node.op_type
-        for node in nodes
-    )
+    operators = graph.operators(model)
     return {
         "parameters": sum(
             math.prod(tensor.dims)
-            for tensor in constants
+            for part in graph.graphs_of(model.graph)
+            for tensor in part.initializer
             if names(tensor.data_type) in ONNX_WEIGHTS
         ),
         "macs": None,
         "arena_bytes": None,
-        "operators": dict(sorted(used.items())),
-        "foreign_operators": sorted(
-            name for name in used if name.rpartition(":")[0] not in ONNX_DOMAINS
-        ),
-        "tensor_dtypes": dict(sorted(types.items())),
+        "operators": operators,
+        "foreign_operators": [
+            name for name in operators if name.rpartition(":")[0] not in ONNX_DOMAINS
+        ],
+        "tensor_dtypes": graph.tensor_dtypes(model),
     }
-
-
-def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and those within its nodes: bodies of loops, branches."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node:
-                    yield from _graphs(inner)

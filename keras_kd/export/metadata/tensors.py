@@ -11,7 +11,7 @@ from keras_kd.export import schema
 from keras_kd.export.metadata import tables
 from keras_kd.export.metadata.card import Metadata, labels_by_output
 from keras_kd.export.metadata.text import BERT_INPUTS, tokenizer_unit
-from keras_kd.export.runtime import MAIN
+from keras_kd.export.schema import MAIN
 
 INTEGERS = ("INT32", "INT64")
 FLOATS = ("FLOAT32", "FLOAT16")

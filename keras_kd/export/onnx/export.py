@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.export.calibration import calibration_samples
+from keras_kd.export.calibration import calibration_samples, refuse_no_data
 from keras_kd.export.files import written_together
 from keras_kd.export.metadata import Metadata
 from keras_kd.export.metadata.props import to_props
@@ -24,12 +24,16 @@ from keras_kd.export.onnx.quantize import (
     without_shapes,
 )
 from keras_kd.export.onnx.trained import with_integer_kernels
-from keras_kd.export.prepare import deployable, loops_of, uncompressed
+from keras_kd.export.prepare import loops_of, made_ready
 from keras_kd.export.probe import trial_batches
 from keras_kd.export.recipes import RECIPES, Recipe, RecipeLike, get_recipe
-from keras_kd.export.report import ExportResult, as_json, library_versions
+from keras_kd.export.report import (
+    ExportResult,
+    as_json,
+    island_notes,
+    library_versions,
+)
 from keras_kd.export.samples import Batch, batch_length
-from keras_kd.export.signature import signature_of
 from keras_kd.validation import destination, one_of, positive_int
 
 LIBRARIES = ("onnx", "onnxruntime", "tf2onnx")
@@ -109,22 +113,10 @@ def export_onnx(
             f"`metadata` must be a Metadata. Received: {type(metadata).__name__}."
         )
     target = destination("path", path, ".onnx", overwrite=overwrite)
-    named = signature_of(model)
-    plain, trained, notes = uncompressed(model, chosen)
-    student, more = deployable(plain)
-    notes = [*notes, *more]
-    # The ends are called as the given model calls them.
-    signature = dataclasses.replace(
-        signature_of(student), layer_names=named.layer_names
-    )
+    student, signature, trained, notes = made_ready(model, chosen)
     samples: list[Batch] = []
     if chosen.needs_calibration and not trained:
-        if representative_data is None:
-            raise ValueError(
-                f"`representative_data` is needed by recipe {chosen.name!r}: hand in "
-                "about 100 inputs as the student will see them, or use "
-                "recipe='dynamic_int8', which needs none."
-            )
+        refuse_no_data(chosen, representative_data)
         samples = calibration_samples(signature, representative_data, batch_size or 1)
     # Two samples show that a dynamic batch is one.
     trials = trial_batches(student, signature, representative_data, batch_size or 2)
@@ -197,11 +189,7 @@ def _describe(
     islands = graph.float_islands(proto) if recipe.needs_calibration else None
     dtypes = graph.tensor_dtypes(proto)
     notes = list(notes)
-    if islands:
-        names = sorted({island["operator"] for island in islands})
-        notes.append(
-            f"{len(islands)} operator(s) still compute with floats: {', '.join(names)}."
-        )
+    notes += island_notes(islands)
     if recipe.weights == "int8" and "INT8" not in dtypes:
         notes.append("No weight became int8: the model has no layer that could.")
     return {

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from keras_kd.export.quiet import quiet
+from keras_kd.export.quiet import loggers_at, quiet
 
 LOGGERS = ("tf2onnx", "onnxruntime", "root")
 
@@ -28,16 +28,10 @@ def optional(name: str) -> Any:
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
     """`quiet`, with the loggers of the ONNX tools held back too."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    levels = [logger.level for logger in loggers]
     # `logging.warning` gives a root logger without handlers one, for good.
     handlers = list(logging.getLogger().handlers)
-    with quiet():
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
+    with quiet(), loggers_at(logging.CRITICAL, *LOGGERS):
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
             logging.getLogger().handlers[:] = handlers

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.export.calibration import calibration_samples
+from keras_kd.export.calibration import calibration_samples, refuse_no_data
 from keras_kd.export.families import automatic
 from keras_kd.export.files import companion, written_together
 from keras_kd.export.probe import examine, trial_batches
@@ -119,12 +119,7 @@ def export_tflite(
     (main, *_) = parts
     size, data = batch_size or 1, representative_data
     if named.needs_calibration and not main.trained:
-        if data is None:
-            raise ValueError(
-                f"`representative_data` is needed by recipe {named.name!r}: hand in "
-                "about 100 inputs as the student will see them, or use "
-                "recipe='dynamic_int8', which needs none."
-            )
+        refuse_no_data(named, data)
         samples = calibration_samples(main.signature, data, size)
         parts = [with_samples(part, samples) for part in parts]
         data = samples[0]

@@ -29,11 +29,7 @@ def main_first(content: bytes, key: str) -> bytes:
         The bytes of a file that answers the same under every key.
     """
     model = schema.load(content)
-    place = next(
-        definition.subgraphIndex
-        for definition in model.signatureDefs
-        if schema.text(definition.signatureKey) == key
-    )
+    place = schema.subgraph_of(model, key)
     if place == 0:
         return content
     moved = {0: place, place: 0}

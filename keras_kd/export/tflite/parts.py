@@ -8,11 +8,12 @@ from typing import Any
 
 import keras
 
-from keras_kd.export.prepare import deployable, uncompressed
+from keras_kd.export.prepare import made_ready
 from keras_kd.export.recipes import Recipe
-from keras_kd.export.runtime import MAIN, ONLY
+from keras_kd.export.runtime import ONLY
 from keras_kd.export.samples import Batch, by_name
-from keras_kd.export.signature import Signature, signature_of
+from keras_kd.export.schema import MAIN
+from keras_kd.export.signature import Signature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,14 +56,9 @@ def parts_of(
     parts, notes = [], []
     models = {MAIN if signatures else ONLY: model, **(signatures or {})}
     for key, given in models.items():
-        plain, trained, remarks = uncompressed(given, recipe)
-        student, more = deployable(plain)
-        # The ends are called as the given model calls them.
-        signature = dataclasses.replace(
-            signature_of(student), layer_names=signature_of(given).layer_names
-        )
+        student, signature, trained, remarks = made_ready(given, recipe)
         parts.append(Part(key, student, signature, trained))
-        notes += [note for note in (*remarks, *more) if note not in notes]
+        notes += [note for note in remarks if note not in notes]
     if len({part.trained for part in parts}) > 1:
         plain_ones = [part.key for part in parts if not part.trained]
         raise ValueError(

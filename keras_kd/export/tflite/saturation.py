@@ -85,11 +85,7 @@ def notes_on(found: dict[str, Any] | None) -> list[str]:
 def _ranges(half: bytes, key: str) -> tuple[int, dict[int, tuple[str, float, float]]]:
     """The subgraph; name and range of each of its float activations, by index."""
     model = schema.load(half)
-    number = next(
-        entry.subgraphIndex
-        for entry in model.signatureDefs
-        if (entry.signatureKey or b"").decode() == key
-    )
+    number = schema.subgraph_of(model, key)
     ranges = {}
     for index, tensor in enumerate(model.subgraphs[number].tensors):
         found = tensor.quantization
@@ -99,7 +95,7 @@ def _ranges(half: bytes, key: str) -> tuple[int, dict[int, tuple[str, float, flo
             continue
         low, high = float(found.min[0]), float(found.max[0])
         if schema.tensor_type(tensor) == "FLOAT32" and low <= high:
-            name = (tensor.name or b"").decode()
+            name = schema.text(tensor.name)
             # Zero is in the range of every quantized tensor.
             ranges[index] = (name, min(low, 0.0), max(high, 0.0))
     return number, ranges

@@ -14,7 +14,7 @@ import numpy as np
 from keras_kd.export import compare, schema
 from keras_kd.export.errors import VerificationError
 from keras_kd.export.quiet import quiet
-from keras_kd.export.runtime import dequantize, quantize
+from keras_kd.export.runtime import dequantize, entering
 
 COMPARED = ("FLOAT32", "INT8", "UINT8", "INT16")
 
@@ -109,17 +109,7 @@ class Tracer:
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
         """Real numbers by tensor index, for one batch of exactly `batch_size`."""
-        fed = {}
-        for name, array in batch.items():
-            scale, zero_point = self._inputs[name]["quantization"]
-            dtype = self._inputs[name]["dtype"]
-            real = scale and array.dtype.kind == "f"
-            fed[name] = (
-                quantize(array, scale, zero_point, dtype)
-                if real
-                else array.astype(dtype, copy=False)
-            )
-        self._run(**fed)
+        self._run(**{n: entering(self._inputs[n], array) for n, array in batch.items()})
         values = {}
         for made in self.made:
             try:
