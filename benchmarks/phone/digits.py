@@ -12,7 +12,7 @@ from keras_kd import workflow
 from keras_kd.datasets import load_dataset
 
 from .cache import Cache
-from .task import Task, Training, Unavailable
+from .task import CNN_RECIPES, Task, Training, Unavailable
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 import demo  # noqa: E402
@@ -59,15 +59,7 @@ def task(folder: Path, fast: bool = False) -> Task:
         y_test=dataset.y_test,
         network=lambda: demo.network("student", setting.student, dataset),
         training=training,
-        recipes=(
-            "float32",
-            "float16",
-            "dynamic_int8",
-            "int8",
-            "int16x8",
-            "weight_only_int8",
-            "weight_only_int4",
-        ),
+        recipes=CNN_RECIPES,
         modes=("int8", "weight_only_int4"),
         seeds=(0,) if fast else SEEDS,
         teacher=teacher,

@@ -13,7 +13,7 @@ from keras import layers
 from keras_kd.workflow import Augmentation
 
 from .cache import Cache
-from .task import Task, Training, Unavailable
+from .task import CNN_RECIPES, Task, Training, Unavailable
 from .training import classes, linear_head
 
 TRAIN, TEST = 20_000, 10_000
@@ -53,15 +53,7 @@ def task(data: Path | None, folder: Path) -> Task:
         y_test=y_test,
         network=network,
         training=TRAINING,
-        recipes=(
-            "float32",
-            "float16",
-            "dynamic_int8",
-            "int8",
-            "int16x8",
-            "weight_only_int8",
-            "weight_only_int4",
-        ),
+        recipes=CNN_RECIPES,
         modes=("int8", "weight_only_int4"),
         logits=stored["train"],
         augment=Augmentation(shift=0.1, flip=True, fill="reflect"),

@@ -9,6 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
+CNN_RECIPES = (
+    "float32",
+    "float16",
+    "dynamic_int8",
+    "int8",
+    "int16x8",
+    "weight_only_int8",
+    "weight_only_int4",
+)
+
 
 class Unavailable(Exception):
     """What a task needs is not on this machine; the message says how to get it."""

@@ -1,9 +1,5 @@
 """Masks and the schedules that renew them."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -14,6 +10,7 @@ from keras_kd.compress import PolynomialSparsity, cluster, prune, sparsity, stri
 from keras_kd.compress.pruning.masks import magnitude_mask, two_of_four_mask
 from keras_kd.compress.pruning.schedules import schedule_of
 from keras_kd.compress.selection import heads_of, kernel_values
+from tests.replicas import run_on_two_devices
 
 RNG = np.random.default_rng(0)
 
@@ -169,11 +166,6 @@ def test_two_of_four_keeps_the_kernels_that_do_not_fit():
 
 
 REPLICAS = """
-import numpy as np, keras, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-)
 from keras_kd.compress import PolynomialSparsity, cluster, prune, sparsity
 strategy = tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"])
 x = np.random.default_rng(0).normal(size=(32, 16)).astype("float32")
@@ -200,14 +192,7 @@ assert abs(sparsity(model)["hidden"] - 0.8) < 0.01, sparsity(model)
 
 
 def test_replicas_prune_the_same_weights():
-    done = subprocess.run(
-        [sys.executable, "-c", REPLICAS],
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_on_two_devices(REPLICAS)
 
 
 def test_a_pruned_student_learns_from_its_teacher(data):

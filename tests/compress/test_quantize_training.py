@@ -1,9 +1,5 @@
 """Quantize-aware models learn: alone, beside a teacher, in every way Keras trains."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -15,6 +11,7 @@ from keras_kd.compress import quantize_aware, strip
 from keras_kd.compress.quantize.freezing import FreezingBatchNormalization
 from keras_kd.compress.quantize.ranges import ObservedRange
 from tests.models import cnn, cross_entropy
+from tests.replicas import run_on_two_devices
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +149,6 @@ def test_tfmots_file_equals_its_graph(tmp_path, data):
 
 
 SCRIPT = """
-import numpy as np, keras, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-)
 from keras_kd.compress import quantize_aware
 from tests.models import cnn, cross_entropy
 
@@ -176,17 +168,10 @@ def train(strategy):
 one = train(tf.distribute.get_strategy())
 two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 assert max(abs(a - b).max() for a, b in zip(one, two, strict=True)) < 1e-4
-print("equal")
 """
 
 
 @pytest.mark.slow
 def test_replicas_learn_what_one_device_learns():
     """Each replica's half of a batch is the same here, so ranges agree as well."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-    )
-    assert done.stdout.strip().endswith("equal"), done.stderr[-3000:]
+    run_on_two_devices(SCRIPT)

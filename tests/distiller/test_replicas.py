@@ -1,17 +1,10 @@
 """Two replicas on one machine train as one device does on the global batch."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
+from tests.replicas import run_on_two_devices
+
 SCRIPT = """
-import numpy as np, keras, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-)
 from keras_kd import Agreement, DistillationTerm, Distiller, methods
 from tests.models import cnn, cross_entropy
 
@@ -45,16 +38,9 @@ assert max(abs(a - b).max() for a, b in zip(one, two)) < 1e-5
 assert set(logs_one) == set(logs_two)
 for key in logs_one:
     np.testing.assert_allclose(logs_one[key], logs_two[key], rtol=1e-4, err_msg=key)
-print("equal")
 """
 
 
 @pytest.mark.slow
 def test_mirrored_replicas_equal_one_device():
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-    )
-    assert done.stdout.strip().endswith("equal"), done.stderr[-3000:]
+    run_on_two_devices(SCRIPT)

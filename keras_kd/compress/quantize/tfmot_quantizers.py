@@ -19,9 +19,7 @@ def moving_average(inputs: Any, minimum: Any, maximum: Any) -> Any:
     Returns:
         The rounded tensor.
     """
-    return _quantizer("MovingAverageQuantizer")(
-        inputs, True, {"min_var": minimum.value, "max_var": maximum.value}
-    )
+    return _rounded(_quantizer("MovingAverageQuantizer"), inputs, minimum, maximum)
 
 
 def all_values(inputs: Any, minimum: Any, maximum: Any) -> Any:
@@ -35,9 +33,7 @@ def all_values(inputs: Any, minimum: Any, maximum: Any) -> Any:
     Returns:
         The rounded tensor.
     """
-    return _quantizer("AllValuesQuantizer")(
-        inputs, True, {"min_var": minimum.value, "max_var": maximum.value}
-    )
+    return _rounded(_quantizer("AllValuesQuantizer"), inputs, minimum, maximum)
 
 
 def last_value(
@@ -63,10 +59,14 @@ def last_value(
     back = sorted(range(rank), key=order.__getitem__)
     turned = tf.transpose(kernel, order)
     flat = tf.reshape(turned, (-1, minimum.shape[0]))
-    rounded = _quantizer("LastValueQuantizer", bits, weights=True)(
-        flat, True, {"min_var": minimum.value, "max_var": maximum.value}
-    )
+    quantizer = _quantizer("LastValueQuantizer", bits, weights=True)
+    rounded = _rounded(quantizer, flat, minimum, maximum)
     return tf.transpose(tf.reshape(rounded, turned.shape), back)
+
+
+def _rounded(quantizer: Any, inputs: Any, minimum: Any, maximum: Any) -> Any:
+    """What a quantizer makes of a tensor, in training, with the range in variables."""
+    return quantizer(inputs, True, {"min_var": minimum.value, "max_var": maximum.value})
 
 
 def _quantizer(name: str, bits: int = 8, weights: bool = False) -> Any:

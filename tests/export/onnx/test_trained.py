@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras import layers
 
 from keras_kd.compress.quantize.training import quantize_aware
-from keras_kd.export import export_onnx
-from keras_kd.export.onnx import OnnxRunner, export
+from keras_kd.export import export_onnx, prepare
+from keras_kd.export.onnx import OnnxRunner
 from keras_kd.export.onnx.handlers import scale_and_zero_point
 from tests.export.students import data_for
 
@@ -66,7 +66,7 @@ def trained():
 @pytest.fixture
 def as_trained(monkeypatch):
     """Take a model for one that `quantize_aware` made."""
-    monkeypatch.setattr(export, "uncompressed", lambda model, _: (model, True, []))
+    monkeypatch.setattr(prepare, "uncompressed", lambda model, _: (model, True, []))
 
 
 def test_no_data_is_needed_and_every_kernel_is_int8(as_trained, tmp_path):
