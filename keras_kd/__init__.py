@@ -21,6 +21,7 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
         layers,
         losses,
         methods,
+        schedules,
     )
     from keras_kd.distiller import Distiller
     from keras_kd.metrics import Agreement, TeacherStudentKL
@@ -46,5 +47,6 @@ __all__ = [
     "losses",
     "methods",
     "pack_targets",
+    "schedules",
     "unpack_targets",
 ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_kd.epochs import counting_epochs, epoch_counter
 from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.metrics import (
     TeacherMetric,
@@ -28,7 +30,7 @@ from keras_kd.metrics import (
 )
 from keras_kd.registration import register
 from keras_kd.taps import output_features, require_built, select
-from keras_kd.targets import unpack_targets
+from keras_kd.targets import index_of, unpack_targets
 from keras_kd.teachers import as_teacher
 from keras_kd.terms import DistillationTerm, as_term
 from keras_kd.types import OUTPUT, Features, Number
@@ -42,6 +44,7 @@ class _Step:
 
     teacher: Features | None
     student: Features | None = None
+    index: Any = None
 
 
 @register
@@ -111,6 +114,7 @@ class Distiller(keras.Model):
         self.trackers = {
             key: keras.metrics.Mean(name=key) for key in ("hard_loss", *names)
         }
+        self.epoch = epoch_counter()
         self.teacher_metrics: list[TeacherMetric] = []
         self.teacher = teacher
         self.built = True
@@ -171,6 +175,10 @@ class Distiller(keras.Model):
             optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
         )
 
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        return super().fit(**counting_epochs(self, self.epoch, args, kwargs))
+
     def get_compile_config(self):
         config = super().get_compile_config()
         if config:
@@ -197,8 +205,9 @@ class Distiller(keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         labels, teacher = unpack_targets(y)
         for hyperparameter in self._hyperparameters():
-            hyperparameter.follow(self.optimizer.iterations)
-        with _stepping(_Step(teacher or self._live_features(x))):
+            hyperparameter.follow(self.optimizer.iterations, self.epoch)
+        teacher = teacher or self._live_features(x)
+        with _stepping(_Step(teacher, index=index_of(y))):
             return super().train_step((x, labels, sample_weight))
 
     def test_step(self, data):
@@ -228,6 +237,7 @@ class Distiller(keras.Model):
                 select(teacher, term.teacher),
                 labels=y,
                 sample_weight=sample_weight,
+                index=step.index,
                 training=training,
             )
             total += term.weight * value

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_kd.schedules import EpochSchedule
 from keras_kd.types import Number
 
 
@@ -19,7 +20,8 @@ class Hyperparameter(keras.Variable):
 
     Args:
         value: float, or a schedule: a `LearningRateSchedule` or any function of
-            the optimizer's step count that is made of tensor operations.
+            the optimizer's step count that is made of tensor operations, or an
+            `EpochSchedule` of `keras_kd.schedules`.
         name: str. The argument's name, quoted by errors.
         check: function `(name, value) -> float` of `keras_kd.validation`; a
             schedule is checked at step 0.
@@ -49,10 +51,11 @@ class Hyperparameter(keras.Variable):
             name=name,
         )
 
-    def follow(self, step: Any) -> None:
-        """Take the schedule's value at `step`; without a schedule, do nothing."""
+    def follow(self, step: Any, epoch: Any = 0) -> None:
+        """Take the schedule's value at a step, or at an epoch; do nothing without."""
         if self.schedule is not None:
-            self.assign(keras.ops.cast(self.schedule(step), "float32"))
+            now = epoch if isinstance(self.schedule, EpochSchedule) else step
+            self.assign(keras.ops.cast(self.schedule(now), "float32"))
 
     def get_config(self) -> float | dict:
         """What `__init__` takes to make this anew: the number, or the schedule."""
@@ -60,3 +63,14 @@ class Hyperparameter(keras.Variable):
             return keras.saving.serialize_keras_object(self.schedule)
         # The shortest number that is this float32: 0.9, not 0.8999999761581421.
         return float(str(np.float32(self)))
+
+
+def hyperparameters_of(*owners: Any) -> list[Hyperparameter]:
+    """What losses and layers keep of this kind in their attributes."""
+    return [
+        value
+        for owner in owners
+        if owner is not None
+        for value in vars(owner).values()
+        if isinstance(value, Hyperparameter)
+    ]

@@ -22,7 +22,8 @@ Features: TypeAlias = Mapping[Tap, Any]
 Schedule: TypeAlias = (
     keras.optimizers.schedules.LearningRateSchedule | Callable[[Any], Any]
 )
-"""A function of the optimizer's step count, made of tensor operations."""
+"""A function of the optimizer's step count, made of tensor operations; an
+`EpochSchedule` is one of the epoch."""
 
 Number: TypeAlias = float | Schedule
 """A hyperparameter: a constant, or a schedule."""

@@ -6,11 +6,8 @@ from typing import Any
 
 import keras
 
-from keras_kd.losses.loss import (
-    DistillationLoss,
-    fitting_mask,
-    mean_over_positions,
-)
+from keras_kd.losses.loss import DistillationLoss
+from keras_kd.losses.numerics import fitting_mask, mean_over_positions
 from keras_kd.registration import register
 from keras_kd.validation import same_shape
 

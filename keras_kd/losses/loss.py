@@ -1,4 +1,4 @@
-"""The base of every distillation loss, and the reductions they share."""
+"""The base of every distillation loss."""
 
 from __future__ import annotations
 
@@ -8,53 +8,8 @@ from typing import Any, ClassVar, Literal
 import keras
 from keras import ops
 
+from keras_kd.losses.numerics import without_gradient
 from keras_kd.validation import same_shape
-
-
-def at_least_float32(*tensors: Any) -> tuple:
-    """The tensors in float32, or in float64 where they come so.
-
-    Half precision has neither the range for `T² · KL` nor the digits for
-    differences of features, whatever the models compute in.
-    """
-    tensors = tuple(ops.convert_to_tensor(x) for x in tensors)
-    wide = any(keras.backend.standardize_dtype(x.dtype) == "float64" for x in tensors)
-    return tuple(ops.cast(x, "float64" if wide else "float32") for x in tensors)
-
-
-def mean_over_positions(values: Any, mask: Any = None) -> Any:
-    """Each example's mean over its positions, leaving masked ones out.
-
-    Args:
-        values: tensor `(batch, ...)`, one value per position.
-        mask: bool tensor of the same shape, True where a position counts. An
-            example without any such position has the value 0.
-
-    Returns:
-        Tensor `(batch,)`.
-    """
-    axes = tuple(range(1, len(values.shape)))
-    if not axes:
-        return values
-    if mask is None:
-        return ops.mean(values, axis=axes)
-    mask = ops.convert_to_tensor(mask)
-    try:
-        same_shape("A mask", mask.shape, values.shape)
-    except ValueError:
-        raise ValueError(
-            "`mask` must have one entry per position. Received: mask "
-            f"{tuple(mask.shape)}, positions {tuple(values.shape)}."
-        ) from None
-    counts = ops.cast(mask, values.dtype)
-    kept = ops.where(ops.cast(mask, "bool"), values, ops.zeros_like(values))
-    return ops.divide_no_nan(ops.sum(kept, axis=axes), ops.sum(counts, axis=axes))
-
-
-def fitting_mask(mask: Any, values: Any) -> Any:
-    """The mask, if it has a value's rank; None where it belongs to something else."""
-    fits = mask is not None and len(mask.shape) == len(values.shape)
-    return mask if fits else None
 
 
 class _Reduction(keras.losses.Loss):
@@ -72,13 +27,18 @@ class DistillationLoss(keras.losses.Loss):
     several replicas are Keras's own. Whatever the models' precision, values are
     computed in float32.
 
-    Three class attributes tell the term how to feed it:
+    The teacher's side is only ever a target: no gradient flows into it.
+
+    Class attributes tell the term how to feed it:
 
     - `compares`: `"features"` (an adapter brings the student's tensor to the
       teacher's shape), `"logits"` (equal shapes, no adapter) or `"relations"`
       (only the batch must agree).
     - `uses_labels`: `call` receives `{"teacher": …, "labels": …}` as teacher.
     - `takes_mask`: `call` also receives `mask`, the student's padding mask.
+    - `takes_temperature`: `call` also receives `temperature`, where a layer learns it.
+    - `trains_teacher_side`: what arrives as the teacher's side was projected by a
+      layer that learns, so gradients flow into it (and stop at the teacher).
 
     Args:
         name: str. The name of the log entry. Defaults to the class's name in
@@ -101,6 +61,8 @@ class DistillationLoss(keras.losses.Loss):
     compares: ClassVar[Literal["features", "logits", "relations"]] = "features"
     uses_labels: ClassVar[bool] = False
     takes_mask: ClassVar[bool] = False
+    takes_temperature: ClassVar[bool] = False
+    trains_teacher_side: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -114,7 +76,7 @@ class DistillationLoss(keras.losses.Loss):
             dtype=dtype,
         )
 
-    def __call__(self, y_true, y_pred, sample_weight=None, mask=None):
+    def __call__(self, y_true, y_pred, sample_weight=None, mask=None, temperature=None):
         """The reduced loss.
 
         Args:
@@ -124,18 +86,24 @@ class DistillationLoss(keras.losses.Loss):
             sample_weight: tensor `(batch,)`, or None.
             mask: bool tensor, True where a position counts. Defaults to the mask
                 that Keras attached to the student's tensor.
+            temperature: scalar tensor in place of the loss's own, for a loss that
+                takes one, or None.
 
         Returns:
             Scalar, or `(batch,)` with `reduction=None`.
         """
         if mask is None:
             mask = getattr(y_pred, "_keras_mask", None)
-        masked = {"mask": mask} if self.takes_mask else {}
+        more = {"mask": mask} if self.takes_mask else {}
+        if temperature is not None:
+            more["temperature"] = temperature
         y_true, y_pred = keras.tree.map_structure(
             lambda x: ops.convert_to_tensor(x, dtype=self.dtype), (y_true, y_pred)
         )
+        if not self.trains_teacher_side:
+            y_true = without_gradient(y_true)
         with keras.name_scope(self.name):
-            values = self.call(y_true, y_pred, **masked)
+            values = self.call(y_true, y_pred, **more)
         reduce = _Reduction(self.name, self.reduction, self.dtype)
         return reduce(values, values, sample_weight)
 

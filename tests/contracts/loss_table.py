@@ -1,117 +1,16 @@
-"""The row of every distillation loss in the contract of `test_loss_contract.py`.
+"""Every row of the losses' contract: all that stand in the files of `rows/`.
 
-A new loss is entered here, once for each of its arguments that changes the formula;
-a test says so to whoever forgets.
+A new loss is entered in its family's file, once for each of its arguments that changes
+the formula; a test says so to whoever forgets.
 """
 
-from __future__ import annotations
+import importlib
+from pathlib import Path
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import keras
-import numpy as np
-
-from keras_kd import losses
-
-BATCH = 4
-
-
-@keras.saving.register_keras_serializable(package="tests")
-def mean_gap(teacher, student):
-    """What a user may pass to `KerasLoss`: one value per example."""
-    return keras.ops.mean(keras.ops.abs(teacher - student), axis=-1)
-
-
-@dataclasses.dataclass(frozen=True)
-class LossRow:
-    """How to make a loss and its inputs, and what is known of its values.
-
-    Args:
-        loss: the class.
-        arguments: what its constructor gets; over all the rows of a class, each
-            argument has a value other than its default.
-        shape: one example of the teacher and of the student, or a list of shapes
-            for a loss over several features.
-        student_shape: the student's, where it may differ.
-        minimum: the value where student and teacher are equal and no student can
-            do better, or None where there is no such value.
-        labels: function `(generator) -> labels`, for a loss that uses labels.
-        positions: for a loss that takes a mask, the shape of an example's mask.
-        wrong: shapes of one student example that must be refused; None stands for
-            those that differ in the last axis, or lack it.
-        looks_around: whether an example's value depends on the rest of its batch.
-    """
-
-    loss: type[losses.DistillationLoss]
-    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    shape: Any = (6,)
-    student_shape: Any = None
-    minimum: float | None = 0.0
-    labels: Callable[[np.random.Generator], np.ndarray] | None = None
-    positions: tuple[int, ...] | None = None
-    wrong: list[tuple[int, ...]] | None = None
-    looks_around: bool = False
-
-    def __str__(self):
-        given = [f"{key}={_short(value)}" for key, value in self.arguments.items()]
-        return f"{self.loss.__name__}({', '.join(given)}) on {self.shape}"
-
-    def make(self, **kwargs):
-        return self.loss(**self.arguments, **kwargs)
-
-    def sample(self, seed=0, scale=1.0, batch=BATCH):
-        """`(teacher, student)` of random numbers, float32."""
-        rng = np.random.default_rng(seed)
-
-        def draw(shape):
-            if isinstance(shape, list):
-                return [draw(part) for part in shape]
-            return (scale * rng.normal(size=(batch, *shape))).astype("float32")
-
-        return draw(self.shape), draw(self.student_shape or self.shape)
-
-    def targets(self, teacher, seed=0):
-        """What the loss takes as `y_true`: the teacher's side, and its labels."""
-        if self.labels is None:
-            return teacher
-        labels = self.labels(np.random.default_rng(seed))
-        return {"teacher": teacher, "labels": labels}
-
-
-def _short(value):
-    if isinstance(value, keras.losses.Loss):
-        return type(value).__name__
-    return getattr(value, "__name__", value)
-
-
-def rows(loss, *variants, **common):
-    """A row per variant of a loss's arguments."""
-    return [LossRow(loss, arguments, **common) for arguments in variants or [{}]]
-
-
-METRICS = [{"metric": metric} for metric in ("mse", "l1", "l2", "cosine")]
-ANGLE = {"metric": "angle", "angle_weight": 2.0}
+FILES = sorted((Path(__file__).parent / "rows").glob("[a-z]*.py"))
 
 LOSSES = [
-    *rows(
-        losses.KLDistillation,
-        {"temperature": 4.0},
-        {"temperature": 0.5},
-        {"temperature": 2.0, "standardize": True},
-    ),
-    *rows(losses.KLDistillation, shape=(3, 5), positions=(3,)),
-    *rows(losses.Hint, *METRICS, ANGLE, shape=(3, 2, 5), positions=(3, 2)),
-    *rows(losses.Hint, {"metric": "l2"}, shape=(3, 5), positions=(3,)),
-    *rows(losses.Hint),
-    *rows(
-        losses.KerasLoss,
-        {"loss": "mse"},
-        {"loss": mean_gap},
-        {"loss": keras.losses.LogCosh()},
-        shape=(3, 5),
-        positions=(3,),
-    ),
-    *rows(losses.KerasLoss, {"loss": "mae"}, shape=(2, 3, 4), positions=(2, 3)),
+    row
+    for file in FILES
+    for row in importlib.import_module(f"tests.contracts.rows.{file.stem}").LOSSES
 ]

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from keras_kd import losses
-from tests.contracts.loss_table import BATCH, LOSSES
+from tests.contracts.loss_row import BATCH
+from tests.contracts.loss_table import LOSSES
 
 each_loss = pytest.mark.parametrize("row", LOSSES, ids=str)
 map_tensors = keras.tree.map_structure
@@ -47,7 +48,7 @@ def signs(x, size):
 @pytest.mark.parametrize("loss", own_classes)
 def test_every_loss_has_its_row(loss):
     own = [row for row in LOSSES if row.loss is loss]
-    assert own, f"enter {loss.__name__} in tests/contracts/loss_table.py"
+    assert own, f"enter {loss.__name__} in tests/contracts/rows/"
     if loss.takes_mask:
         assert any(row.positions for row in own), f"{loss.__name__} takes a mask"
     if loss.uses_labels:
@@ -110,6 +111,17 @@ def test_a_step_along_the_gradient_lowers_the_loss(row):
     nearer = map_tensors(lambda x, g: x - step * g, student, gradient)
     after, _ = gradient_of(row, teacher, nearer)
     assert after < before - 1e-5
+
+
+@each_loss
+def test_no_gradient_reaches_the_teacher(row):
+    if row.loss.trains_teacher_side:
+        pytest.skip("a layer over the teacher's features learns from it")
+    teacher, student = map_tensors(tf.convert_to_tensor, row.sample())
+    with tf.GradientTape() as tape:
+        tape.watch((teacher, student))
+        value = row.make()(row.targets(teacher), student)
+    assert all(g is None for g in tape.gradient(value, keras.tree.flatten(teacher)))
 
 
 @each_loss

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.contracts.loss_table import BATCH, LOSSES
+from tests.contracts.loss_row import BATCH
+from tests.contracts.loss_table import LOSSES
 from tests.contracts.test_loss_contract import gradient_of, values_of
 
 each_masked_loss = pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_kd.losses import Hint, hint
-from keras_kd.losses.feature import HINT_METRICS, l2_normalize
+from keras_kd.losses.feature.hints import HINT_METRICS
+from keras_kd.losses.numerics import l2_normalize
 
 RNG = np.random.default_rng(0)
 TEACHER, STUDENT = RNG.normal(size=(2, 3, 4, 2, 5)).astype("float32")

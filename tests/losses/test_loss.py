@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from keras_kd.losses import DistillationLoss
-from keras_kd.losses.loss import at_least_float32, mean_over_positions, snake_case
+from keras_kd.losses.loss import snake_case
+from keras_kd.losses.numerics import at_least_float32, mean_over_positions
 
 RNG = np.random.default_rng(0)
 TEACHER, STUDENT = RNG.normal(size=(2, 4, 3)).astype("float32")

@@ -46,7 +46,7 @@ class TestStudentCheckpoint:
     def test_saves_only_what_improved(self, tmp_path, student, monkeypatch):
         saved = []
         monkeypatch.setattr(
-            "keras_kd.callbacks.save_model", lambda model, path: saved.append(path)
+            "keras_kd.callbacks.checkpoint.save_model", lambda model, path: saved.append(path)
         )
         callback = StudentCheckpoint(tmp_path / "a.keras", monitor="val_accuracy")
         for value in (0.5, 0.4, float("nan"), 0.5, 0.6):
@@ -73,7 +73,7 @@ class TestStudentCheckpoint:
     ):
         saved = []
         monkeypatch.setattr(
-            "keras_kd.callbacks.save_model",
+            "keras_kd.callbacks.checkpoint.save_model",
             lambda model, path: saved.append(int(model.optimizer.iterations)),
         )
         callback = StudentCheckpoint(tmp_path / "a.keras", seconds=1000)

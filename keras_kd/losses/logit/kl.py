@@ -14,14 +14,15 @@ from typing import Any
 from keras import ops
 
 from keras_kd.hyperparameters import Hyperparameter
-from keras_kd.losses.loss import (
-    DistillationLoss,
+from keras_kd.losses.loss import DistillationLoss
+from keras_kd.losses.numerics import (
     at_least_float32,
+    comparable,
     mean_over_positions,
 )
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import positive, same_shape, several_classes
+from keras_kd.validation import positive, several_classes
 
 
 def standardize_logits(logits: Any) -> Any:
@@ -86,8 +87,7 @@ def kl_divergence(
         Hinton, Vinyals, Dean. Distilling the Knowledge in a Neural Network. 2015.
         https://arxiv.org/abs/1503.02531
     """
-    teacher, student = at_least_float32(teacher, student)
-    same_shape("kl_divergence", teacher.shape, student.shape)
+    teacher, student = comparable("kl_divergence", teacher, student)
     several_classes("kl_divergence", student.shape)
     temperature = ops.cast(temperature, student.dtype)
     log_p = ops.log_softmax(teacher / temperature, axis=-1)
@@ -128,6 +128,7 @@ class KLDistillation(DistillationLoss):
 
     compares = "logits"
     takes_mask = True
+    takes_temperature = True
 
     def __init__(
         self, temperature: Number = 4.0, standardize: bool = False, **kwargs: Any
@@ -136,11 +137,12 @@ class KLDistillation(DistillationLoss):
         self.temperature = Hyperparameter(temperature, "temperature", positive)
         self.standardize = bool(standardize)
 
-    def call(self, teacher, student, mask=None):
+    def call(self, teacher, student, mask=None, temperature=None):
         if self.standardize:
             self.check_shapes(teacher.shape, student.shape)
             teacher, student = standardize_logits(teacher), standardize_logits(student)
-        return kl_divergence(teacher, student, self.temperature, mask)
+        temperature = self.temperature if temperature is None else temperature
+        return kl_divergence(teacher, student, temperature, mask)
 
     def get_config(self):
         return {

@@ -1,4 +1,4 @@
-"""What happens between epochs: saving the student, and lines that show progress."""
+"""Saving the student while it trains, so that nothing is lost when killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.validation import did_you_mean, non_negative, one_of, positive_int
+from keras_kd.validation import did_you_mean, non_negative, one_of
 
 HIGHER_IS_BETTER = ("acc", "auc", "agreement", "precision", "recall", "f1", "iou")
 LOWER_IS_BETTER = ("loss", "error", "kl", "mse", "mae", "perplexity")
@@ -95,44 +95,6 @@ class StudentCheckpoint(keras.callbacks.Callback):
             return False
         self.best = value
         return True
-
-
-class ProgressLines(keras.callbacks.Callback):
-    """Prints a line for some of the epochs, with the seconds that have passed.
-
-    Args:
-        lines: int, about how many lines in all; the last epoch has one. Defaults
-            to 10.
-        prefix: str, what each line begins with. Defaults to none.
-
-    Example:
-
-    ```python
-    model.fit(x, y, epochs=100, verbose=0, callbacks=[ProgressLines()])
-    ```
-    """
-
-    def __init__(self, lines: int = 10, prefix: str = ""):
-        super().__init__()
-        self.lines = positive_int("lines", lines)
-        self.prefix = prefix
-        self._begin = 0.0
-
-    def on_train_begin(self, logs=None):
-        self._begin = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        epochs = self.params.get("epochs") or epoch + 1
-        number = epoch + 1
-        if number % math.ceil(epochs / self.lines) and number != epochs:
-            return
-        width = len(str(epochs))
-        values = "  ".join(f"{k} {float(v):.4f}" for k, v in (logs or {}).items())
-        seconds = time.perf_counter() - self._begin
-        print(
-            f"{self.prefix}epoch {number:{width}}/{epochs}  {values}  {seconds:.1f} s",
-            flush=True,
-        )
 
 
 def save_model(model: keras.Model, path: str | os.PathLike[str]) -> Path:

@@ -13,13 +13,15 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.losses.loss import (
-    DistillationLoss,
-    at_least_float32,
+from keras_kd.losses.loss import DistillationLoss
+from keras_kd.losses.numerics import (
+    comparable,
+    l2_normalize,
     mean_over_positions,
+    root,
 )
 from keras_kd.registration import register
-from keras_kd.validation import non_negative, one_of, same_shape
+from keras_kd.validation import non_negative, one_of
 
 HINT_METRICS = ("mse", "l1", "l2", "cosine", "angle")
 
@@ -33,24 +35,7 @@ def _absolute(teacher, student):
 
 
 def _euclidean(teacher, student):
-    squared = ops.sum(ops.square(teacher - student), axis=-1)
-    # The root has no gradient at 0; the true derivative's limit from equality is
-    # taken as 0, as for |x|.
-    equal = squared <= 0
-    root = ops.sqrt(ops.where(equal, ops.ones_like(squared), squared))
-    return ops.where(equal, ops.zeros_like(root), root)
-
-
-def l2_normalize(x: Any, axis: Any = -1) -> Any:
-    """`x / ‖x‖₂`; 0, with the gradient 0, where the norm is 1e-12 or less.
-
-    The gradient of `x / max(‖x‖₂, 1e-12)` is 1e12 there, which overflows on its
-    way into a student of half precision.
-    """
-    squared = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    zero = squared <= 1e-24
-    inverse = ops.rsqrt(ops.where(zero, ops.ones_like(squared), squared))
-    return x * ops.where(zero, ops.zeros_like(inverse), inverse)
+    return root(ops.sum(ops.square(teacher - student), axis=-1))
 
 
 def _cosine(teacher, student):
@@ -94,8 +79,7 @@ def hint(
         Deep Nets. ICLR 2015. https://arxiv.org/abs/1412.6550
     """
     one_of("metric", metric, HINT_METRICS)
-    teacher, student = at_least_float32(teacher, student)
-    same_shape("hint", teacher.shape, student.shape)
+    teacher, student = comparable("hint", teacher, student)
     if metric == "angle":
         values = _squared(teacher, student) + angle_weight * _cosine(teacher, student)
     else:

@@ -1,0 +1,1 @@
+"""How a teacher relates the examples of a batch: losses over pairs and triples."""
