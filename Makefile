@@ -6,7 +6,8 @@ READY := .venv/.ready
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test test-clients check benchmark golden notebooks clean
+.PHONY: setup demo test test-clients test-backends check benchmark golden docs \
+    notebooks clean
 
 setup: $(READY)
 
@@ -31,6 +32,10 @@ test-clients: $(READY)
 	@$(BIN)/python -m pytest -m client tests/clients; status=$$?; \
 	    $(BIN)/python -m tests.clients.table && exit $$status
 
+# JAX and PyTorch are installed under build/backends/; one that cannot be is skipped.
+test-backends: $(READY)
+	@$(BIN)/python -m tests.backends.run
+
 check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -42,6 +47,9 @@ benchmark: $(READY)
 
 golden: $(READY)
 	@$(BIN)/python tests/golden/make.py
+
+docs: $(READY)
+	@$(BIN)/python docs/generate.py
 
 notebooks: $(READY)
 	@$(BIN)/python -m pytest tests/test_notebooks.py

@@ -25,6 +25,8 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
     )
     from keras_kd.distiller import Distiller
     from keras_kd.metrics import Agreement, TeacherStudentKL
+    from keras_kd.objective.balance import MagnitudeBalance
+    from keras_kd.objective.strength import DynamicStrength
     from keras_kd.taps import FeatureExtractor
     from keras_kd.targets import pack_targets, unpack_targets
     from keras_kd.teachers import EnsembleTeacher, FrozenTeacher, SelfTeacher
@@ -34,9 +36,11 @@ __all__ = [
     "Agreement",
     "DistillationTerm",
     "Distiller",
+    "DynamicStrength",
     "EnsembleTeacher",
     "FeatureExtractor",
     "FrozenTeacher",
+    "MagnitudeBalance",
     "SelfTeacher",
     "TeacherStudentKL",
     "callbacks",

@@ -10,41 +10,34 @@ terms are added.
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_kd.epochs import counting_epochs, epoch_counter
+from keras_kd.callbacks.epochs import counting_epochs, epoch_counter
 from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.metrics import (
     TeacherMetric,
     refuse_teacher_metrics,
     split_teacher_metrics,
 )
+from keras_kd.objective.balance import MagnitudeBalance, as_balance
+from keras_kd.objective.stage import Narrowing, Stage
+from keras_kd.objective.step import Step, current_step, stepping
+from keras_kd.objective.strength import DynamicStrength, as_strength
+from keras_kd.objective.total import Objective
 from keras_kd.registration import register
-from keras_kd.taps import output_features, require_built, select
+from keras_kd.taps import input_spec, output_features, require_built
 from keras_kd.targets import index_of, unpack_targets
 from keras_kd.teachers import as_teacher
 from keras_kd.terms import DistillationTerm, as_term
-from keras_kd.types import OUTPUT, Features, Number
-from keras_kd.validation import non_negative, unique_names
-from keras_kd.wiring import connect, teacher_taps
-
-
-@dataclasses.dataclass
-class _Step:
-    """What one step has seen so far."""
-
-    teacher: Features | None
-    student: Features | None = None
-    index: Any = None
+from keras_kd.types import OUTPUT, Number
+from keras_kd.validation import non_negative
+from keras_kd.wiring import build_terms, connect, teacher_taps
 
 
 @register
@@ -63,10 +56,15 @@ class Distiller(keras.Model):
         student: a built `keras.Model`.
         terms: list of `DistillationTerm`; a loss alone compares the outputs.
             `keras_kd.methods` has published lists.
-        hard_loss_weight: non-negative float, or a schedule of the optimizer's
-            step: the weight of the loss given to `compile`. It is a variable.
-            Defaults to 1.
+        hard_loss_weight: non-negative float, or a schedule of the optimizer's step
+            or of the epoch: the weight of the loss given to `compile`. It is a
+            variable. Defaults to 1.
         name: str. Defaults to `"distiller"`.
+        strength: a `DynamicStrength`, its measure alone, or None: which examples
+            follow their label and which the teacher. Defaults to None: all of
+            them both alike.
+        balance: a `MagnitudeBalance`, which makes each term's weight a share of
+            the hard loss, or None. Defaults to None.
 
     Raises:
         ValueError: where a tap is not there or runs twice, tensors cannot be
@@ -85,7 +83,8 @@ class Distiller(keras.Model):
     distiller.student.save("student.keras")
     ```
 
-    Logs hold `loss`, `hard_loss`, one entry per term and the compiled metrics.
+    Logs hold `loss`, `hard_loss`, one entry per term and the compiled metrics; with a
+    strength also `strength`, its mean.
     """
 
     teacher: Any  # a Teacher or None; what is assigned is wrapped and checked
@@ -97,6 +96,8 @@ class Distiller(keras.Model):
         terms: Sequence[Any],
         hard_loss_weight: Number = 1.0,
         name: str = "distiller",
+        strength: Any = None,
+        balance: MagnitudeBalance | None = None,
     ):
         require_built(student)
         # The student's own policy, so that `compile` scales the loss when the student
@@ -106,16 +107,21 @@ class Distiller(keras.Model):
             terms = [terms]
         self.student = student
         self.terms: list[DistillationTerm] = [as_term(term) for term in terms]
-        names = [term.name for term in self.terms]
-        unique_names("Terms", ["loss", "hard_loss", *names])
         self.hard_loss_weight = Hyperparameter(
             hard_loss_weight, "hard_loss_weight", non_negative
         )
+        self.strength: DynamicStrength | None = as_strength(strength)
+        self.balance = as_balance(balance)
+        self.objective = Objective(
+            self.terms, self.hard_loss_weight, self.strength, self.balance
+        )
         self.trackers = {
-            key: keras.metrics.Mean(name=key) for key in ("hard_loss", *names)
+            key: keras.metrics.Mean(name=key) for key in self.objective.entries()
         }
         self.epoch = epoch_counter()
         self.teacher_metrics: list[TeacherMetric] = []
+        self.stage = Stage()
+        self._narrowing = Narrowing(student, self.terms)
         self.teacher = teacher
         self.built = True
 
@@ -123,7 +129,8 @@ class Distiller(keras.Model):
         if name == "teacher":
             # A plain object: Keras would track a model, and save it.
             value = None if value is None else as_teacher(value)
-            extractor = connect(value, self.student, self.terms)
+            logits = self.strength.logits if self.strength else ((), ())
+            extractor = connect(value, self.student, self.terms, logits)
             super().__setattr__("student_features", extractor)
             # A traced graph would go on with the teacher it has seen.
             self.train_function = self.test_function = None
@@ -177,7 +184,31 @@ class Distiller(keras.Model):
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
-        return super().fit(**counting_epochs(self, self.epoch, args, kwargs))
+        before = self.stage
+        try:
+            return super().fit(**counting_epochs(self, self.epoch, args, kwargs))
+        finally:
+            self.enter(before)
+
+    def enter(self, stage: Stage) -> None:
+        """Train on with other terms and layers; `callbacks.Stages` does so by epochs.
+
+        Args:
+            stage: a `callbacks.Stage`; `Stage()` is all of them.
+
+        Raises:
+            ValueError: where a term or a layer is not there.
+        """
+        if stage == self.stage:
+            return
+        stage.check(self.student, self.terms)
+        self.stage = stage
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+
+    def narrowed(self):
+        """A context in which only what the stage trains is trainable."""
+        return self._narrowing(self.stage)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -195,7 +226,7 @@ class Distiller(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def call(self, inputs, training=False):
-        step = _step.get()
+        step = current_step()
         if step is None or not training:
             return self.student(inputs, training=training)
         step.student = self.student_features(inputs, training=training)
@@ -204,10 +235,11 @@ class Distiller(keras.Model):
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         labels, teacher = unpack_targets(y)
-        for hyperparameter in self._hyperparameters():
+        for hyperparameter in self.objective.hyperparameters:
             hyperparameter.follow(self.optimizer.iterations, self.epoch)
-        teacher = teacher or self._live_features(x)
-        with _stepping(_Step(teacher, index=index_of(y))):
+        self._build_state(teacher)
+        step = Step(teacher or self._live_features(x), index=index_of(y))
+        with stepping(step), self.narrowed():
             return super().train_step((x, labels, sample_weight))
 
     def test_step(self, data):
@@ -215,38 +247,40 @@ class Distiller(keras.Model):
         labels, teacher = unpack_targets(y)
         if self.teacher_metrics and teacher is None:
             teacher = self._live_features(x)
-        with _stepping(_Step(teacher)):
+        with stepping(Step(teacher)):
             logs = super().test_step((x, labels, sample_weight))
         return {key: value for key, value in logs.items() if key not in self.trackers}
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        hard = self._hard_loss(y, y_pred, sample_weight, training)
-        step = _step.get()
+        step = current_step()
         if step is None or step.student is None or not training:
+            hard = self._hard_loss(y, y_pred, sample_weight, training)
             return hard + self._penalties(self.student)
-        student, teacher = step.student, step.teacher
-        if teacher is None:
-            teacher = step.teacher = self.teacher(x, teacher_taps(self.terms), student)
-        total = self.hard_loss_weight * hard
-        values = {"hard_loss": hard}
-        for term in self.terms:
-            value = values[term.name] = term(
-                select(student, term.student),
-                select(teacher, term.teacher),
-                labels=y,
-                sample_weight=sample_weight,
-                index=step.index,
-                training=training,
-            )
-            total += term.weight * value
-        self._track(values, x)
+        parts = self._parts(step, x, y, y_pred, sample_weight)
+        self._track(parts, x)
         # Last: adapters may have added to them.
-        return total + self._penalties(self)
+        return sum(parts.weighted.values()) + self._penalties(self)
+
+    def weighted_losses(self, x, y=None, sample_weight=None) -> dict[str, Any]:
+        """The parts of a training step's loss on a batch, as they are added up.
+
+        Args:
+            x, y, sample_weight: a batch, as `train_on_batch` takes it.
+
+        Returns:
+            Dict from `"hard_loss"` and the terms' names to scalars.
+        """
+        labels, teacher = unpack_targets(y)
+        self._build_state(teacher)
+        step = Step(teacher or self._live_features(x), index=index_of(y))
+        with stepping(step), self.narrowed():
+            y_pred = self(x, training=True)
+            return self._parts(step, x, labels, y_pred, sample_weight).weighted
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        step = _step.get()
+        step = current_step()
         if self.teacher_metrics and step is not None:
             teacher = step.teacher or self.teacher(x, (), output_features(y_pred))
             student = output_features(y_pred)
@@ -260,12 +294,14 @@ class Distiller(keras.Model):
             "student": keras.saving.serialize_keras_object(self.student),
             "terms": [keras.saving.serialize_keras_object(t) for t in self.terms],
             "hard_loss_weight": self.hard_loss_weight.get_config(),
+            "strength": _serialized(self.strength),
+            "balance": _serialized(self.balance),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        for key in ("student", "terms"):
+        for key in ("student", "terms", "strength", "balance"):
             config[key] = keras.saving.deserialize_keras_object(
                 config[key], custom_objects
             )
@@ -273,6 +309,9 @@ class Distiller(keras.Model):
 
     def _live_features(self, x):
         """The teacher's features, outside the tape; None if it is the student."""
+        terms = self.objective.terms_on(self.stage)
+        if not terms and not self.teacher_metrics:
+            return None
         if self.teacher is None:
             raise ValueError(
                 "The Distiller has no teacher and the batch no stored targets: set "
@@ -281,7 +320,32 @@ class Distiller(keras.Model):
             )
         if self.teacher.student_taps((OUTPUT,)):
             return None
-        return self.teacher(x, teacher_taps(self.terms))
+        return self.teacher(x, teacher_taps(terms))
+
+    def _build_state(self, stored):
+        """Make the terms that stored targets shape, and all the optimizer's slots.
+
+        A stage that trains a part of the variables must not be what the optimizer
+        is made for.
+        """
+        if stored is not None and not all(term.built for term in self.terms):
+            seen = self.student_features.spec(input_spec(self.student), training=True)
+            build_terms(self.terms, seen, stored)
+        if not self.stage.whole and not self.optimizer.built:
+            self.optimizer.build(self.trainable_weights)
+
+    def _parts(self, step, x, labels, y_pred, sample_weight):
+        """The hard loss and the terms that are on."""
+        terms = self.objective.terms_on(self.stage)
+        if terms and step.teacher is None:
+            step.teacher = self.teacher(x, teacher_taps(terms), step.student)
+
+        def hard_loss(weight):
+            return self._hard_loss(labels, y_pred, weight, True)
+
+        return self.objective(
+            self.stage, step, hard_loss, labels, y_pred, sample_weight
+        )
 
     def _hard_loss(self, labels, y_pred, sample_weight, training):
         if self._compile_loss is None:
@@ -302,31 +366,16 @@ class Distiller(keras.Model):
         losses = [self._aggregate_additional_loss(loss) for loss in layer.losses]
         return sum(losses, ops.zeros(()))
 
-    def _track(self, values, x):
+    def _track(self, parts, x):
         # Keras divided by the number of replicas, whose gradients are summed;
         # what people read is the mean.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         first = next(part for part in keras.tree.flatten(x) if part is not None)
         examples = ops.shape(first)[0]
-        for name, value in values.items():
-            self.trackers[name].update_state(value * replicas, sample_weight=examples)
-
-    def _hyperparameters(self):
-        yield self.hard_loss_weight
-        for term in self.terms:
-            yield from term.hyperparameters
+        values = {name: value * replicas for name, value in parts.values.items()}
+        for name, value in (values | parts.notes).items():
+            self.trackers[name].update_state(value, sample_weight=examples)
 
 
-_step: contextvars.ContextVar[_Step | None] = contextvars.ContextVar(
-    "keras_kd_step", default=None
-)
-
-
-@contextlib.contextmanager
-def _stepping(step: _Step) -> Iterator[None]:
-    """Let `call` and `compute_loss` in this thread see the step they belong to."""
-    token = _step.set(step)
-    try:
-        yield
-    finally:
-        _step.reset(token)
+def _serialized(thing):
+    return None if thing is None else keras.saving.serialize_keras_object(thing)

@@ -57,6 +57,10 @@ class Hyperparameter(keras.Variable):
             now = epoch if isinstance(self.schedule, EpochSchedule) else step
             self.assign(keras.ops.cast(self.schedule(now), "float32"))
 
+    def __float__(self) -> float:
+        # Keras's own refuses a variable that is mirrored on several replicas.
+        return float(keras.ops.convert_to_numpy(self))
+
     def get_config(self) -> float | dict:
         """What `__init__` takes to make this anew: the number, or the schedule."""
         if self.schedule is not None:

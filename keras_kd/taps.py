@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 
-from keras_kd.recording import record
+from keras_kd.attention import AttentionPart, find_attention, split_part
+from keras_kd.recording import CALL, Recording, TapError, record
 from keras_kd.types import OUTPUT, Features, Tap, Taps
 from keras_kd.validation import did_you_mean, listing
-
-
-class TapError(ValueError):
-    """A tap that is not there, or does not run exactly once."""
 
 
 class FeatureExtractor:
@@ -26,6 +24,10 @@ class FeatureExtractor:
         taps: names. `"block_2"` is a layer of the model, `"backbone/block_2"` a
             layer of its layer `backbone`, `"output"` what the model returns,
             `"output/boxes"` (or `"output/0"`) one of several outputs.
+            `"encoder/layer_3@attention_scores"` is the inside of an attention layer,
+            or of the one that a block holds: `@attention_scores` (before the
+            softmax, scaled, without the mask), `@attention_probabilities` (after
+            it), `@queries`, `@keys`, `@values`. Their masks come along.
 
     Raises:
         ValueError: where a tap is not there (with what is, and the nearest name)
@@ -43,8 +45,8 @@ class FeatureExtractor:
         require_built(model)
         self.model = model
         self.taps = tuple(dict.fromkeys(taps))
-        self._layers = {
-            tap: find_layer(model, tap) for tap in self.taps if not is_output(tap)
+        self._sources = {
+            tap: _source(model, tap) for tap in self.taps if not is_output(tap)
         }
 
     def __call__(self, x: Any, training: bool = False) -> Features:
@@ -60,11 +62,12 @@ class FeatureExtractor:
         Raises:
             ValueError: where a tapped layer runs twice, or not at all.
         """
-        with record(self._layers.values()) as recording:
+        wanted = [pair for source in self._sources.values() for pair in source.methods]
+        with record(wanted) as recording:
             y = self.model(x, training=training)
         features = output_features(y)
-        for tap, layer in self._layers.items():
-            features[tap] = self._only(tap, recording.values_of(layer))
+        for tap, source in self._sources.items():
+            features[tap] = self._only(tap, source.values(recording))
         for tap in self.taps:
             if tap not in features:
                 raise TapError(
@@ -93,6 +96,27 @@ class FeatureExtractor:
             Dict from tap to `keras.KerasTensor`.
         """
         return symbolically(functools.partial(self, training=training), x)
+
+
+@dataclasses.dataclass(frozen=True)
+class _LayerOutput:
+    """Reads what a layer returned from a recording."""
+
+    layer: keras.layers.Layer
+
+    @property
+    def methods(self) -> list[tuple[keras.layers.Layer, str]]:
+        return [(self.layer, CALL)]
+
+    def values(self, recording: Recording) -> list:
+        return recording.values_of(self.layer)
+
+
+def _source(model: keras.layers.Layer, tap: Tap) -> _LayerOutput | AttentionPart:
+    layer, (_, part) = find_layer(model, tap), split_part(tap)
+    if part:
+        return AttentionPart(tap, find_attention(tap, layer), part)
+    return _LayerOutput(layer)
 
 
 def is_output(tap: Tap) -> bool:
@@ -135,11 +159,13 @@ def flat_taps(taps: Taps) -> list[Tap]:
 def find_layer(model: keras.layers.Layer, tap: Tap) -> keras.layers.Layer:
     """The layer at a path of names, such as `"backbone/block_2"`.
 
+    Of `"backbone/block_2@queries"` it is the same layer.
+
     Raises:
         ValueError: with the layers that are there, and the nearest path.
     """
     layer, path = model, ""
-    for part in tap.split("/"):
+    for part in split_part(tap)[0].split("/"):
         children = _children(layer)
         if part not in children:
             paths = list(_walk(model))

@@ -42,8 +42,9 @@ class DistillationTerm(keras.layers.Layer):
             and gets none; of lists of taps each pair gets its own); a function
             `(student_shape, teacher_shape)` that returns a layer; or None.
             Defaults to `"auto"`.
-        weight: non-negative float, or a schedule of the optimizer's step.
-            `term.weight` is a variable. Defaults to 1.
+        weight: non-negative float, or a schedule: of the optimizer's step, or of
+            the epoch (`keras_kd.schedules`). `term.weight` is a variable. Defaults
+            to 1.
         name: str, the entry in the logs. Defaults to the loss's name, with the
             student's tap where that is not the output.
         teacher_adapter: a layer over the teacher's feature, or a function that
@@ -250,7 +251,7 @@ class DistillationTerm(keras.layers.Layer):
         own = part_of(sample_weight, self.student)
         parts = [w for w in keras.tree.flatten(own) if w is not None]
         per_example = [
-            mean_over_positions(w, fitting_mask(mask, w))
+            mean_over_positions(w, _mask_of_positions(mask, w))
             for w in (ops.cast(w, self.loss.dtype) for w in parts)
         ]
         return sum(per_example) / len(per_example) if per_example else None
@@ -315,6 +316,13 @@ def part_of(structure: Any, taps: Taps) -> Any:
 def _is_structure(shape):
     """Whether this is several shapes, and not one."""
     return isinstance(shape, dict) or any(isinstance(x, (tuple, list)) for x in shape)
+
+
+def _mask_of_positions(mask, weight):
+    """The mask, where the weight has an entry per position; `(batch, 1)` has not."""
+    mask = fitting_mask(mask, weight)
+    single = all(size == 1 for size in weight.shape[1:])
+    return None if single else mask
 
 
 def _build(layer, *shapes):

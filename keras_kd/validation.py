@@ -21,7 +21,12 @@ def number(name: str, value: Any, *, minimum: float, inclusive: bool) -> float:
     if good and math.isfinite(value):
         if value > minimum or (inclusive and value == minimum):
             return float(value)
-    bound = {(0.0, True): "non-negative", (0.0, False): "positive"}.get(
+    known = {
+        (0.0, True): "non-negative",
+        (0.0, False): "positive",
+        (-math.inf, False): "a finite number",
+    }
+    bound = known.get(
         (float(minimum), inclusive),
         f"{'at least' if inclusive else 'more than'} {minimum}",
     )
@@ -36,6 +41,14 @@ def positive(name: str, value: Any) -> float:
 def non_negative(name: str, value: Any) -> float:
     """A finite float, zero or above."""
     return number(name, value, minimum=0.0, inclusive=True)
+
+
+def share(name: str, value: Any) -> float:
+    """A float from 0 to 1, both included."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if 0.0 <= value <= 1.0:
+            return float(value)
+    raise ValueError(f"`{name}` must be from 0 to 1. Received: {name}={value!r}.")
 
 
 def positive_int(name: str, value: Any) -> int:

@@ -11,12 +11,15 @@ from keras_kd.probabilities import ends_in_probabilities
 from keras_kd.taps import FeatureExtractor, TapError, flat_taps, input_spec, select
 from keras_kd.teachers import Teacher
 from keras_kd.terms import DistillationTerm
-from keras_kd.types import Tap
+from keras_kd.types import Features, Tap
 from keras_kd.validation import listing
 
 
 def connect(
-    teacher: Teacher | None, student: keras.Model, terms: Sequence[DistillationTerm]
+    teacher: Teacher | None,
+    student: keras.Model,
+    terms: Sequence[DistillationTerm],
+    logits: tuple[Sequence[Tap], Sequence[Tap]] = ((), ()),
 ) -> FeatureExtractor:
     """Check the taps and shapes of both sides and build the terms.
 
@@ -26,6 +29,8 @@ def connect(
         teacher: the source of the teacher's features, or None.
         student: a built model.
         terms: the terms; those not built yet get their adapters here.
+        logits: outputs of the student and of the teacher that are read as logits,
+            besides those of the terms.
 
     Returns:
         The extractor of what the terms read from the student.
@@ -34,22 +39,30 @@ def connect(
         ValueError: one sentence about the first thing that does not fit.
     """
     wanted = [tap for term in terms for tap in flat_taps(term.student)]
+    wanted += logits[0]
     if teacher is not None:
         refuse_shared_layers(teacher, student)
         wanted += teacher.student_taps(teacher_taps(terms))
     extractor = FeatureExtractor(student, wanted)
-    refuse_probabilities(teacher, student, terms)
+    refuse_probabilities(teacher, student, terms, logits)
     x = input_spec(student)
     seen_in_student = extractor.spec(x, training=True)
     if teacher is not None:
         seen_in_teacher = teacher_spec(teacher, x, terms, seen_in_student)
-        for term in terms:
-            pair = (
-                shapes(select(seen_in_student, term.student)),
-                shapes(select(seen_in_teacher, term.teacher)),
-            )
-            term.check_shapes(*pair) if term.built else term.build(*pair)
+        build_terms(terms, seen_in_student, seen_in_teacher)
     return extractor
+
+
+def build_terms(
+    terms: Sequence[DistillationTerm], student: Features, teacher: Features
+) -> None:
+    """Build each term for the features of both sides, or check that it fits them."""
+    for term in terms:
+        pair = (
+            shapes(select(student, term.student)),
+            shapes(select(teacher, term.teacher)),
+        )
+        term.check_shapes(*pair) if term.built else term.build(*pair)
 
 
 def teacher_taps(terms: Sequence[DistillationTerm]) -> list[Tap]:
@@ -92,24 +105,30 @@ def refuse_shared_layers(teacher: Teacher, student: keras.Model) -> None:
 
 
 def refuse_probabilities(
-    teacher: Teacher | None, student: keras.Model, terms: Sequence[DistillationTerm]
+    teacher: Teacher | None,
+    student: keras.Model,
+    terms: Sequence[DistillationTerm],
+    logits: tuple[Sequence[Tap], Sequence[Tap]] = ((), ()),
 ) -> None:
     """A softmax applied before a loss that applies its own flattens the targets."""
+    readers = [("The strength", *logits)]
     for term in terms:
-        if term.loss.compares != "logits":
-            continue
-        for tap in flat_taps(term.teacher):
+        if term.loss.compares == "logits":
+            taps = flat_taps(term.student), flat_taps(term.teacher)
+            readers.append((f"Term {term.name!r}", *taps))
+    for reader, of_student, of_teacher in readers:
+        for tap in of_teacher:
             if teacher is not None and teacher.gives_probabilities(tap):
                 raise ValueError(
-                    f"Term {term.name!r} wants logits, and teacher {teacher.name!r} "
+                    f"{reader} wants logits, and teacher {teacher.name!r} "
                     f"ends in a softmax or sigmoid at {tap!r}: build it with "
                     "activation None in its last layer, or wrap it as "
                     "FrozenTeacher(model, from_probabilities=True)."
                 )
-        for tap in flat_taps(term.student):
+        for tap in of_student:
             if ends_in_probabilities(student, tap):
                 raise ValueError(
-                    f"Term {term.name!r} wants logits, and student {student.name!r} "
+                    f"{reader} wants logits, and student {student.name!r} "
                     f"ends in a softmax or sigmoid at {tap!r}: build it with "
                     "activation None in its last layer, and give `compile` a loss "
                     "with from_logits=True."

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_kd.hyperparameters import Hyperparameter
+from keras_kd.hyperparameters import Hyperparameter, hyperparameters_of
 from keras_kd.losses import KLDistillation
+from keras_kd.schedules import LinearWarmup, Ramp
 from keras_kd.validation import non_negative, positive
 
 COOLING = keras.optimizers.schedules.PolynomialDecay(8.0, 4, end_learning_rate=2.0)
@@ -66,6 +67,24 @@ def test_a_schedule_gives_its_value_at_each_step(schedule, values, traced):
         assert float(parameter) == pytest.approx(value)
 
 
+def test_an_epoch_schedule_follows_the_epoch_and_others_the_step():
+    by_epoch, by_step = make(LinearWarmup(1.0, epochs=4)), make(warm_up)
+    assert float(by_epoch) == float(by_step) == 0.25
+    for parameter in (by_epoch, by_step):
+        parameter.follow(1, 2)
+    assert (float(by_epoch), float(by_step)) == (0.75, 0.5)
+
+
+def test_all_that_owners_keep():
+    class Owner:
+        def __init__(self, **kept):
+            vars(self).update(kept)
+
+    a, b = make(1.0), make(2.0)
+    owners = Owner(weight=a, other=3.0), None, Owner(temperature=b)
+    assert [id(x) for x in hyperparameters_of(*owners)] == [id(a), id(b)]
+
+
 def test_mixed_precision_does_not_round_it():
     class Third(keras.layers.Layer):
         def build(self, shape):
@@ -86,6 +105,13 @@ def test_a_config_makes_it_anew(value):
         again.follow(step)
         expected = float(value(step)) if callable(value) else value
         assert float(again) == pytest.approx(expected)
+
+
+def test_an_epoch_schedule_comes_back():
+    config = json.loads(json.dumps(make(Ramp(8.0, 2.0, 3)).get_config()))
+    again = make(config)
+    again.follow(100, 1)
+    assert float(again) == 6.0
 
 
 def test_an_assigned_value_is_the_one_that_is_stored():
@@ -112,6 +138,7 @@ def test_a_schedule_inside_a_loss_comes_back(schedule):
         (True, positive, "`weight` must be positive. Received: weight=True"),
         (float("nan"), non_negative, "Received: weight=nan"),
         (lambda step: -1.0, positive, "Received: weight=-1.0"),
+        (Ramp(-1.0, 1.0, 2), non_negative, "Received: weight=-1.0"),
     ],
 )
 def test_a_wrong_value_is_refused(value, check, message):

@@ -2,9 +2,15 @@
 
 from keras_kd.callbacks.checkpoint import StudentCheckpoint, save_model
 from keras_kd.callbacks.progress import ProgressLines
+from keras_kd.callbacks.stages import Stages
+from keras_kd.callbacks.term_gradients import TermGradients
+from keras_kd.objective.stage import Stage
 
 __all__ = [
     "ProgressLines",
+    "Stage",
+    "Stages",
     "StudentCheckpoint",
+    "TermGradients",
     "save_model",
 ]

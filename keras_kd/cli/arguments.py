@@ -56,6 +56,23 @@ def _distill(add: Callable[..., Any]) -> None:
         "--learning-rate", type=float, default=1e-3, metavar="F", help=_default("0.001")
     )
     add(
+        "--method",
+        action="append",
+        default=[],
+        type=values.method,
+        metavar="NAME[:KEY=F,...]",
+        help="recipe of keras_kd.methods in place of hinton, such as dist or "
+        "similarity_preserving:weight=1000; repeatable",
+    )
+    add(
+        "--tap",
+        action="append",
+        default=[],
+        type=values.tap_pair,
+        metavar="STUDENT_TAP=TEACHER_TAP",
+        help="what the methods compare; repeatable, see `keras-kd taps`",
+    )
+    add(
         "--temperature",
         type=float,
         default=4.0,
@@ -80,7 +97,7 @@ def _distill(add: Callable[..., Any]) -> None:
         "--hint",
         action="append",
         default=[],
-        type=values.hint,
+        type=values.tap_pair,
         metavar="STUDENT_TAP=TEACHER_TAP",
         help="have a feature follow the teacher's; repeatable, see `keras-kd taps`",
     )

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import keras
 
-from keras_kd import export, methods
+from keras_kd import export
 from keras_kd.cli import text
 from keras_kd.cli.export_command import export_files
 from keras_kd.cli.inputs import input_size, load_data, load_model
 from keras_kd.cli.taps import list_taps
+from keras_kd.cli.terms import chosen_terms
 from keras_kd.cli.verify_command import verify
 from keras_kd.datasets import hide_labels
 from keras_kd.export.page import read_report, write_report
@@ -32,9 +33,7 @@ def distill(arguments: Arguments, typed: str) -> int:
     data = load_data(arguments, student)
     if arguments.labelled is not None:
         data = hide_labels(data, arguments.labelled, arguments.seed)
-    terms = methods.hinton(arguments.temperature, arguments.weight)
-    if arguments.hint:
-        terms += methods.fitnets(dict(arguments.hint), arguments.hint_weight)
+    terms = chosen_terms(arguments)
     report = distill_to_folder(
         as_frozen(teacher, student),
         student,
@@ -49,7 +48,7 @@ def distill(arguments: Arguments, typed: str) -> int:
         baseline=not arguments.no_baseline,
         recipes=arguments.recipes,
         overwrite=arguments.overwrite,
-        setting={"temperature": arguments.temperature},
+        setting={"terms": ", ".join(term.name for term in terms)},
         command=typed,
         verbose=verbose,
     )

@@ -6,13 +6,28 @@ import argparse
 from collections.abc import Callable, Sequence
 
 
-def hint(text: str) -> tuple[str, str]:
+def tap_pair(text: str) -> tuple[str, str]:
     student, _, teacher = text.partition("=")
     if not student or not teacher:
         raise argparse.ArgumentTypeError(
             f"expected STUDENT_TAP=TEACHER_TAP, received {text!r}"
         )
     return student, teacher
+
+
+def method(text: str) -> tuple[str, dict[str, float]]:
+    """`"rkd:distance=25,angle=50"` as its name and its numbers."""
+    name, _, rest = text.partition(":")
+    options = {}
+    for option in names(rest):
+        key, _, number = option.partition("=")
+        try:
+            options[key] = int(number) if number.isdigit() else float(number)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"expected NAME or NAME:KEY=NUMBER,..., received {text!r}"
+            ) from None
+    return name, options
 
 
 def names(text: str) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 
+from keras_kd.pooling import adaptive_average
 from keras_kd.registration import register
 from keras_kd.validation import one_of, positive_int
 from keras_kd.validation import size as checked_size
@@ -147,29 +147,8 @@ def resize_map(x: Any, size: tuple[int, int] | None, resize: str = "auto") -> An
         known = None not in x.shape[1:3]
         resize = "pool" if known and not grows(x.shape[1:3], size) else "bilinear"
     if resize == "pool":
-        rows, columns = (
-            keras.ops.convert_to_tensor(averaging_matrix(old, new), dtype=x.dtype)
-            for old, new in zip(x.shape[1:3], size, strict=True)
-        )
-        x = keras.ops.einsum("ah,nhwc->nawc", rows, x)
-        return keras.ops.einsum("bw,nawc->nabc", columns, x)
+        return adaptive_average(x, size)
     resized = keras.ops.image.resize(
         x, size, interpolation=resize, data_format="channels_last"
     )
     return keras.ops.cast(resized, x.dtype)
-
-
-def averaging_matrix(old: int, new: int) -> np.ndarray:
-    """Adaptive average pooling of one axis: row i averages old[⌊i·o/n⌋ : ⌈(i+1)·o/n⌉].
-
-    Args:
-        old, new: lengths of the axis, `new` at most `old`.
-
-    Returns:
-        Array `(new, old)` whose rows sum to one.
-    """
-    matrix = np.zeros((new, old), "float32")
-    for i in range(new):
-        start, stop = i * old // new, -(-(i + 1) * old // new)
-        matrix[i, start:stop] = 1.0 / (stop - start)
-    return matrix

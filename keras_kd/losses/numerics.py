@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,6 +22,13 @@ def at_least_float32(*tensors: Any) -> tuple:
     tensors = tuple(ops.convert_to_tensor(x) for x in tensors)
     wide = any(keras.backend.standardize_dtype(x.dtype) == "float64" for x in tensors)
     return tuple(ops.cast(x, "float64" if wide else "float32") for x in tensors)
+
+
+def number_like(value: Any, like: Any) -> Any:
+    """A number, variable or tensor in a tensor's precision, not rounded on the way."""
+    if isinstance(value, numbers.Number):
+        return ops.convert_to_tensor(value, dtype=like.dtype)
+    return ops.cast(value, like.dtype)
 
 
 def without_gradient(teacher: Any) -> Any:
@@ -93,17 +102,27 @@ def mean_over_positions(values: Any, mask: Any = None) -> Any:
         return values
     if mask is None:
         return ops.mean(values, axis=axes)
+    mask = checked_mask(mask, values.shape)
+    counts = ops.cast(mask, values.dtype)
+    kept = ops.where(mask, values, ops.zeros_like(values))
+    return ops.divide_no_nan(ops.sum(kept, axis=axes), ops.sum(counts, axis=axes))
+
+
+def checked_mask(mask: Any, positions: Sequence[Any]) -> Any:
+    """A mask as bools, of the shape that one entry per position makes.
+
+    Raises:
+        ValueError: where it has another shape.
+    """
     mask = ops.convert_to_tensor(mask)
     try:
-        same_shape("A mask", mask.shape, values.shape)
+        same_shape("A mask", mask.shape, positions)
     except ValueError:
         raise ValueError(
             "`mask` must have one entry per position. Received: mask "
-            f"{tuple(mask.shape)}, positions {tuple(values.shape)}."
+            f"{tuple(mask.shape)}, positions {tuple(positions)}."
         ) from None
-    counts = ops.cast(mask, values.dtype)
-    kept = ops.where(ops.cast(mask, "bool"), values, ops.zeros_like(values))
-    return ops.divide_no_nan(ops.sum(kept, axis=axes), ops.sum(counts, axis=axes))
+    return ops.cast(mask, "bool")
 
 
 def fitting_mask(mask: Any, values: Any) -> Any:

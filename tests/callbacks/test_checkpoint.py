@@ -1,11 +1,11 @@
-"""Callbacks: whole files, at the right epochs; lines that can be read."""
+"""Whole files, at the right epochs."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_kd import Distiller, methods
-from keras_kd.callbacks import ProgressLines, StudentCheckpoint, save_model
+from keras_kd.callbacks import StudentCheckpoint, save_model
 from tests.models import LOGITS, cnn
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(**LOGITS)
@@ -46,7 +46,8 @@ class TestStudentCheckpoint:
     def test_saves_only_what_improved(self, tmp_path, student, monkeypatch):
         saved = []
         monkeypatch.setattr(
-            "keras_kd.callbacks.checkpoint.save_model", lambda model, path: saved.append(path)
+            "keras_kd.callbacks.checkpoint.save_model",
+            lambda model, path: saved.append(path),
         )
         callback = StudentCheckpoint(tmp_path / "a.keras", monitor="val_accuracy")
         for value in (0.5, 0.4, float("nan"), 0.5, 0.6):
@@ -113,24 +114,3 @@ class TestStudentCheckpoint:
         callback = StudentCheckpoint(tmp_path / "a.keras", monitor="val_acc")
         with pytest.raises(ValueError, match="Did you mean 'val_accuracy'"):
             epoch_end(callback, student, val_accuracy=0.5, loss=1.0)
-
-
-class TestProgressLines:
-    @pytest.mark.parametrize(
-        ("epochs", "lines", "printed"),
-        [(4, 2, [2, 4]), (5, 2, [3, 5]), (3, 10, [1, 2, 3])],
-    )
-    def test_prints_some_epochs_and_the_last(self, capsys, epochs, lines, printed):
-        callback = ProgressLines(lines, prefix="> ")
-        callback.set_params({"epochs": epochs})
-        callback.on_train_begin()
-        for epoch in range(epochs):
-            callback.on_epoch_end(epoch, {"loss": 0.25})
-        shown = capsys.readouterr().out.splitlines()
-        assert [int(line.split()[2].split("/")[0]) for line in shown] == printed
-        assert all(line.startswith("> epoch") for line in shown)
-        assert "loss 0.2500" in shown[-1] and shown[-1].endswith(" s")
-
-    def test_refuses_no_lines(self):
-        with pytest.raises(ValueError, match="`lines` must be a positive integer"):
-            ProgressLines(0)

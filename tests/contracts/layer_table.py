@@ -1,99 +1,16 @@
-"""The row of every layer in the contract of `test_layer_contract.py`.
+"""Every row of the layers' contract: all that stand in the files of `layer_rows/`.
 
-A new layer is entered here, once for each of its arguments that changes what it
-does; a test says so to whoever forgets.
+A new layer is entered in a file there, once for each of its arguments that changes
+what it does; a test says so to whoever forgets.
 """
 
-from __future__ import annotations
+import importlib
+from pathlib import Path
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-
-from keras_kd import layers
-
-BATCH = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerRow:
-    """How to make a layer, and what goes in and out.
-
-    Args:
-        layer: the class.
-        arguments: what its constructor gets; over all the rows of a class, each
-            argument has a value other than its default.
-        shape: an input without the batch.
-        output: what comes of it.
-        symbolic: the input's shape as the layer is told it: with None where any
-            size will do.
-        refused: input shapes, batch included, that no layer can be built on.
-    """
-
-    layer: type
-    arguments: Mapping[str, Any]
-    shape: tuple[int, ...]
-    output: tuple[int, ...]
-    symbolic: tuple[int | None, ...] | None = None
-    refused: tuple[tuple[int | None, ...], ...] = ()
-
-    def __str__(self):
-        given = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
-        return f"{self.layer.__name__}({given}) on {self.shape}"
-
-    def make(self, **kwargs):
-        return self.layer(**self.arguments, **kwargs)
-
-    def sample(self, seed=0, batch=BATCH):
-        rng = np.random.default_rng(seed)
-        return rng.normal(size=(batch, *self.shape)).astype("float32")
-
-
-NO_MAP = ((None, 8), (None, 5, 8), (None, 2, 2, 2, 8), (None, 4, 4, None))
-NO_VECTOR = ((None,), (None, None), (None, 4, None))
-NO_TOKENS = ((None, 16), (None, 4, 4, 8), (None, None, 8), (None, 16, None))
-NO_GRID = (*NO_MAP, (None, None, None, 8), (None, 4, None, 8))
-
-
-def feature(shape, output, symbolic=None, refused=NO_MAP, **arguments):
-    arguments = {"filters": output[-1], **arguments}
-    return LayerRow(layers.FeatureAdapter, arguments, shape, output, symbolic, refused)
-
-
-def dense(shape, output, symbolic=None, **arguments):
-    arguments = {"units": output[-1], **arguments}
-    return LayerRow(layers.DenseAdapter, arguments, shape, output, symbolic, NO_VECTOR)
-
-
-def token(to, shape, output, refused, **arguments):
-    arguments = {"units": output[-1], "to": to, **arguments}
-    return LayerRow(layers.TokenAdapter, arguments, shape, output, None, refused)
-
-
-ANY_MAP = (None, None, 2)
-POOL_REFUSES = (*NO_MAP, (None, None, None, 2), (None, 1, 4, 2))
-NO_SQUARE = (*NO_TOKENS, (None, 15, 4))
+FILES = sorted((Path(__file__).parent / "layer_rows").glob("[a-z]*.py"))
 
 LAYERS = [
-    feature((4, 6, 2), (4, 6, 5), ANY_MAP),
-    feature((4, 6, 2), (4, 6, 5), ANY_MAP, normalize=False, activation=None),
-    feature((4, 6, 2), (2, 3, 5), size=(2, 3), activation="tanh"),
-    feature((4, 6, 2), (2, 2, 5), ANY_MAP, size=2),
-    feature((7, 5, 2), (3, 2, 5), size=(3, 2), activation=None),
-    feature((4, 4, 2), (2, 2, 5), refused=POOL_REFUSES, size=2, resize="pool"),
-    feature((2, 3, 2), (4, 9, 5), ANY_MAP, size=(4, 9), resize="bilinear"),
-    feature((2, 3, 2), (5, 3, 5), ANY_MAP, size=(5, 3), resize="nearest"),
-    feature((2, 3, 1), (4, 3, 1), size=(4, 3), normalize=False),
-    dense((6,), (4,)),
-    dense((3, 6), (3, 4), (None, 6), use_bias=True, activation="tanh"),
-    dense((2, 3, 6), (2, 3, 4), (None, None, 6), normalize=True),
-    token("tokens", (4, 6, 2), (24, 5), NO_GRID),
-    token("tokens", (4, 6, 2), (7, 5), NO_GRID, size=(2, 3), class_token=True),
-    token("tokens", (3, 3, 2), (16, 5), NO_GRID, size=4),
-    token("map", (9, 4), (3, 3, 5), NO_SQUARE),
-    token("map", (10, 4), (3, 3, 5), (*NO_SQUARE, (None, 9, 4)), class_token=True),
-    token("map", (16, 4), (2, 2, 5), NO_SQUARE, size=(2, 2)),
-    token("map", (5, 4), (4, 6, 5), NO_SQUARE, size=(4, 6), class_token=True),
+    row
+    for file in FILES
+    for row in importlib.import_module(f"tests.contracts.layer_rows.{file.stem}").LAYERS
 ]

@@ -63,9 +63,12 @@ def digits(value):
 
 
 def encoded(x):
-    """An array as its shape and its numbers, row by row; a list as a list of them."""
+    """An array as its shape and its numbers, row by row; a structure part by part."""
+    if isinstance(x, dict):
+        return {key: encoded(part) for key, part in x.items()}
     if isinstance(x, (list, tuple)):
         return [encoded(part) for part in x]
+    x = np.asarray(x)
     flat = x.ravel().tolist()
     if x.dtype.kind == "f":
         flat = [digits(value) for value in flat]

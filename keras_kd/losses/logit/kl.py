@@ -19,6 +19,7 @@ from keras_kd.losses.numerics import (
     at_least_float32,
     comparable,
     mean_over_positions,
+    number_like,
 )
 from keras_kd.registration import register
 from keras_kd.types import Number
@@ -89,7 +90,7 @@ def kl_divergence(
     """
     teacher, student = comparable("kl_divergence", teacher, student)
     several_classes("kl_divergence", student.shape)
-    temperature = ops.cast(temperature, student.dtype)
+    temperature = number_like(temperature, student)
     log_p = ops.log_softmax(teacher / temperature, axis=-1)
     log_q = ops.log_softmax(student / temperature, axis=-1)
     p = ops.exp(log_p)

@@ -41,6 +41,8 @@ def counting_epochs(
 ) -> dict[str, Any]:
     """What `fit` was called with, its callbacks moving `counter` as well.
 
+    The counter goes first, so that other callbacks find the epoch that begins.
+
     Args:
         model: whose `fit` was called.
         counter: of `epoch_counter`.
@@ -53,7 +55,8 @@ def counting_epochs(
     del given["self"]
     callbacks, counting = given.get("callbacks"), EpochCounter(counter)
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(counting)
+        # Keras takes it as it is, and so may the next `fit`.
+        theirs = [c for c in callbacks.callbacks if not isinstance(c, EpochCounter)]
+        callbacks.callbacks = [counting, *theirs]
         return given
-    theirs = keras.tree.flatten(callbacks) if callbacks is not None else []
-    return {**given, "callbacks": [counting, *theirs]}
+    return {**given, "callbacks": [counting, *keras.tree.flatten(callbacks or [])]}

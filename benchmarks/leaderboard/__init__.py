@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/leaderboard.py`: networks, pairs, methods, runs, tables."""

@@ -1,0 +1,217 @@
+"""Logit losses over very many classes, a slice of the classes at a time.
+
+The plain formulas keep a tensor `(rows, classes)` for every step, for the gradient.
+Here one pass over slices of the classes finds what a row's softmax is divided by, a
+second sums the formula up, and the gradient is computed anew from those few numbers
+per row: nothing of that size is kept, and only the gradient itself is made.
+
+    log p_c = (z_c − top) / T − log_total,   log_total = log Σ_c exp((z_c − top) / T)
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras import ops
+
+CHUNKED_FROM = 16_384
+"""The number of classes from which losses go slice by slice."""
+
+SLICES = 32
+"""How many slices: each holds a temporary of this part of the logits."""
+
+
+assemble: Callable[..., Any] | None = None
+
+
+def is_large(logits: Any) -> bool:
+    """Whether these logits are of so many classes that they are sliced."""
+    return logits.shape[-1] is not None and logits.shape[-1] >= CHUNKED_FROM
+
+
+def as_rows(logits: Any) -> Any:
+    """Logits `(..., classes)` as `(rows, classes)`."""
+    if len(logits.shape) == 2:
+        return logits
+    return ops.reshape(logits, (-1, logits.shape[-1]))
+
+
+def like_positions(values: Any, logits: Any) -> Any:
+    """A value per row as one per position: the logits' shape without the classes."""
+    if len(logits.shape) == 2:
+        return values
+    return ops.reshape(values, ops.shape(logits)[:-1])
+
+
+class Partition(NamedTuple):
+    """What turns a row's logits into log-probabilities.
+
+    Args:
+        top: tensor `(rows, 1)`, the largest logit.
+        log_total: tensor `(rows, 1)`, the logarithm of the sum of
+            `exp((z − top) / temperature)`.
+        temperature: scalar tensor, or `(rows, 1)`.
+    """
+
+    top: Any
+    log_total: Any
+    temperature: Any
+
+    def scaled(self, logits: Any) -> Any:
+        """`(z − top) / temperature` of a slice of the row."""
+        return (logits - self.top) / self.temperature
+
+    def log_softmax(self, logits: Any) -> Any:
+        """The log-probabilities of a slice of the row."""
+        return self.scaled(logits) - self.log_total
+
+
+def partition(logits: Any, temperature: Any) -> Partition:
+    """What `log_softmax(logits / temperature)` is made of, in one pass.
+
+    Args:
+        logits: tensor `(rows, classes)`.
+        temperature: scalar tensor, or `(rows, 1)`.
+
+    Returns:
+        `Partition`.
+    """
+    top = total(lambda z: ops.max(z, axis=-1, keepdims=True), logits, by=ops.maximum)
+    # Where every logit is −∞ the row has no softmax; as in `log_softmax`, no number.
+    sums = total(
+        lambda z: ops.sum(ops.exp((z - top) / temperature), axis=-1, keepdims=True),
+        logits,
+    )
+    return Partition(top, ops.log(sums), temperature)
+
+
+def total(
+    of_slice: Callable[..., Any],
+    *tensors: Any,
+    by: Callable[[Any, Any], Any] = ops.add,
+    classes: bool = False,
+) -> Any:
+    """The sum over slices of the classes of what a function says of each.
+
+    Args:
+        of_slice: function of a slice of each tensor, `(rows, width)`, that returns a
+            tensor or a tuple of tensors, of the same shapes for every slice.
+        tensors: tensors `(rows, classes)`.
+        by: what joins two of them. Defaults to addition.
+        classes: bool. Whether `of_slice` also gets the slice's classes, int32
+            `(width,)`. Defaults to False.
+
+    Returns:
+        What `of_slice` returns, of all the classes.
+    """
+    width, full, rest = _slices(tensors[0].shape[-1])
+
+    def of(start, width):
+        result = of_slice(*_cut(tensors, start, width, classes))
+        return result if isinstance(result, tuple) else (result,)
+
+    def step(at, *sums):
+        more = of(at * width, width)
+        sums = tuple(map(by, sums, more))
+        return (at + 1 + _after(sums[0]), *sums)
+
+    sums = of(0, width)
+    if full > 1:
+        first = ops.convert_to_tensor(1, dtype="int32") + _after(sums[0])
+        _, *sums = ops.while_loop(lambda at, *_: at < full, step, (first, *sums))
+    if rest:
+        sums = map(by, sums, of(full * width, rest))
+    sums = tuple(sums)
+    return sums if len(sums) > 1 else sums[0]
+
+
+def each(of_slice: Callable[..., Any], *tensors: Any, classes: bool = False) -> Any:
+    """What a function makes of each slice of the classes, side by side.
+
+    Args:
+        of_slice: function of a slice of each tensor, that returns `(rows, width)`.
+        tensors: tensors `(rows, classes)`.
+        classes: as in `total`.
+
+    Returns:
+        Tensor `(rows, classes)`.
+    """
+    number = tensors[0].shape[-1]
+    if assemble is None:
+        return of_slice(*_cut(tensors, 0, number, classes))
+    width, full, rest = _slices(number)
+
+    def of(at, piece):
+        start = at * width + (0 if piece is None else _after(piece))
+        own = width if at < full else rest
+        return of_slice(*_cut(tensors, start, own, classes))
+
+    return assemble(of, full + bool(rest), width, tensors[0])
+
+
+def with_slope(
+    formula: Callable[..., Any], student: Any, temperature: Any, *constants: Any
+) -> Any:
+    """The value of a formula that brings its own gradient.
+
+    Args:
+        formula: function `(student, temperature, *constants)` that returns values
+            `(rows,)` and a function of the upstream gradient, `(rows,)`, that returns
+            the slopes of `student` and of `temperature` (or None). That function
+            keeps the arguments and a few numbers per row, nothing larger.
+        student: tensor `(rows, classes)`.
+        temperature: scalar tensor.
+        constants: further tensors, which get no gradient.
+
+    Returns:
+        Tensor `(rows,)`.
+    """
+
+    @ops.custom_gradient
+    def values_of(student, temperature, *constants):
+        # What happens in here is no business of an eager tape.
+        inputs = map(ops.stop_gradient, (student, temperature, *constants))
+        values, backward = formula(*inputs)
+
+        # Torch hands the arguments in once more, and the upstream by name.
+        def gradient(*upstreams, upstream=None):
+            upstream = upstreams[0] if upstream is None else upstream
+            return (*backward(upstream), *[None] * len(constants))
+
+        return values, gradient
+
+    return values_of(student, temperature, *constants)
+
+
+def learns(temperature: Any) -> bool:
+    """Whether a gradient into this temperature may be asked for."""
+    if isinstance(temperature, numbers.Number):
+        return False
+    return bool(getattr(temperature, "trainable", True))
+
+
+def _slices(classes: int) -> tuple[int, int, int]:
+    """The slices' width, how many there are of it, and the width of the last."""
+    width = math.ceil(classes / SLICES)
+    return width, *divmod(classes, width)
+
+
+def _cut(tensors, start, width, classes):
+    """A slice of each tensor, and its classes' numbers where asked for."""
+    slices = [ops.slice(z, (0, start), (ops.shape(z)[0], width)) for z in tensors]
+    if classes:
+        slices.append(start + ops.arange(width, dtype="int32"))
+    return slices
+
+
+def _after(x: Any) -> Any:
+    """0, known only when `x` is: so the next slice waits for this one.
+
+    A graph of TensorFlow starts whatever it can, and would cut all the slices first.
+    """
+    if not hasattr(x, "graph"):
+        return 0
+    return ops.cast(ops.any(x > math.inf), "int32")
