@@ -30,7 +30,7 @@ from docs.catalogue import (  # noqa: E402
     signature,
 )
 from docs.docstrings import Docstring, read  # noqa: E402
-from docs.leaderboard import figures  # noqa: E402
+from docs.leaderboard import figures, origin  # noqa: E402
 from keras_kd import losses, methods  # noqa: E402
 
 PAGE = ROOT / "docs" / "losses.md"
@@ -69,7 +69,8 @@ shows what four of the kinds change in one student.
 def page(results: dict | None) -> str:
     """The whole page."""
     parts = [HEAD, TABLE, *(family.row() for family in FAMILIES if family.compared)]
-    parts += [HOW_TO_CHOOSE, "\n## All of them\n\n"]
+    parts += [HOW_TO_CHOOSE, "\n" * bool(results), origin(results)]
+    parts.append("\n## All of them\n\n")
     for family in FAMILIES:
         names = (f"[`{name}`](#{anchor(name)})" for name in in_family(family))
         parts.append(f"- **[{family.title}](#{anchor(family.title)})**: ")

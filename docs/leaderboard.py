@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 NOT_RUN = "– (not run)"
-DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "digits": "digits"}
+NAMES = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "cnn": "CNN",
+    "mobilenet": "MobileNet",
+    "resnet": "ResNet",
+    "vit": "ViT",
+}
 
 
 def figures(name: str, own_methods: list[str], results: dict | None) -> str:
@@ -20,11 +27,23 @@ def figures(name: str, own_methods: list[str], results: dict | None) -> str:
     return "; ".join(lines) or NOT_RUN
 
 
+def origin(results: dict | None) -> str:
+    """Where the figures come from, once for the page."""
+    if results is None:
+        return ""
+    return (
+        f"The leaderboard's figures are of `{results['command']}`: small networks, a "
+        "short budget that is equal for all, so they compare and do not crown. All of "
+        "them: [leaderboard.md](../benchmarks/results/leaderboard.md).\n"
+    )
+
+
 def line(method: str, row: dict[str, Any]) -> str:
     """One method's figures: accuracy, its neighbours, and the share of the gap."""
     if row["accuracy"] is None:
         return f"`{method}` failed"
-    where = f"{DATA.get(row['data'], row['data'])}, {row['pair'].replace('_', ' → ')}"
+    pair = " → ".join(NAMES.get(kind, kind) for kind in row["pair"].split("_"))
+    where = f"{NAMES.get(row['data'], row['data'])}, {pair}"
     spread = "" if row["sd"] is None else f" ± {100 * row['sd']:.1f}"
     about = [f"n = {row['n']}"]
     for key, words in (("no_teacher", "no teacher"), ("teacher", "teacher")):

@@ -46,7 +46,7 @@ def non_negative(name: str, value: Any) -> float:
 def share(name: str, value: Any) -> float:
     """A float from 0 to 1, both included."""
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        if 0.0 <= value <= 1.0:
+        if 0.0 <= float(value) <= 1.0:
             return float(value)
     raise ValueError(f"`{name}` must be from 0 to 1. Received: {name}={value!r}.")
 

@@ -11,6 +11,7 @@ from keras_kd import layers, losses
 PAGE = generate.PAGE.read_text(encoding="utf-8")
 each_loss = pytest.mark.parametrize("name", sorted(catalogue.classes()))
 RESULTS = {
+    "command": "python benchmarks/leaderboard.py",
     "by_loss": {"KLDistillation": ["hinton", "broken"]},
     "by_method": {
         "hinton": {
@@ -101,9 +102,10 @@ def test_a_docstring_is_read_section_by_section():
 
 
 def test_figures_of_the_leaderboard():
+    assert RESULTS["command"] in generate.page(RESULTS)
     line = leaderboard.figures("KLDistillation", ["hinton"], RESULTS)
     assert line == (
-        "`hinton` on CIFAR-10, resnet → resnet: 71.0 ± 0.4 % "
+        "`hinton` on CIFAR-10, ResNet → ResNet: 71.0 ± 0.4 % "
         "(n = 3; no teacher 69.0; teacher 75.0), gap closed 31 %; `broken` failed"
     )
     for loss, results in (("Hint", RESULTS), ("Hint", None)):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import keras
 
+from keras_kd.attention import PARTS, is_attention
 from keras_kd.taps import FeatureExtractor, TapError, find_layer, input_spec
 from keras_kd.types import OUTPUT, Features, Tap
 
@@ -47,7 +48,7 @@ def list_taps(model: keras.Model) -> list[TapInfo]:
     return [
         TapInfo(
             path,
-            type(model if path == OUTPUT else find_layer(model, path)).__name__,
+            type(_layer_at(model, path)).__name__,
             seen[path],
         )
         for path in paths
@@ -55,11 +56,17 @@ def list_taps(model: keras.Model) -> list[TapInfo]:
 
 
 def layer_paths(layer: keras.layers.Layer, prefix: str = "") -> Iterator[Tap]:
-    """The paths of all layers within a layer."""
+    """The paths of all layers within a layer, and what attention has inside."""
     for child in layer._flatten_layers(include_self=False, recursive=False):
         if not isinstance(child, keras.layers.InputLayer):
             yield prefix + child.name
+            if is_attention(child):
+                yield from (f"{prefix}{child.name}@{part}" for part in PARTS)
             yield from layer_paths(child, f"{prefix}{child.name}/")
+
+
+def _layer_at(model: keras.Model, path: Tap) -> keras.layers.Layer:
+    return model if path == OUTPUT else find_layer(model, path.partition("@")[0])
 
 
 def _seen(model: keras.Model, paths: Sequence[Tap], x: object) -> dict[Tap, str]:

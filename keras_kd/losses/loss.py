@@ -97,15 +97,17 @@ class DistillationLoss(keras.losses.Loss):
         more = {"mask": mask} if self.takes_mask else {}
         if temperature is not None:
             more["temperature"] = temperature
-        y_true, y_pred = keras.tree.map_structure(
-            lambda x: ops.convert_to_tensor(x, dtype=self.dtype), (y_true, y_pred)
-        )
+        y_true, y_pred = keras.tree.map_structure(self._tensor, (y_true, y_pred))
         if not self.trains_teacher_side:
             y_true = without_gradient(y_true)
         with keras.name_scope(self.name):
             values = self.call(y_true, y_pred, **more)
         reduce = _Reduction(self.name, self.reduction, self.dtype)
         return reduce(values, values, sample_weight)
+
+    def _tensor(self, x):
+        # A loss that looks at one side may be given None for the other.
+        return None if x is None else ops.convert_to_tensor(x, dtype=self.dtype)
 
     def check_shapes(self, teacher: tuple, student: tuple) -> None:
         """Refuse static shapes that this loss cannot compare.

@@ -6,6 +6,12 @@
 from keras_kd.methods.boundaries import ab, overhaul
 from keras_kd.methods.channels import cwd, inter_channel, pkd
 from keras_kd.methods.contrastive import crd, info_nce
+from keras_kd.methods.divergences import (
+    generalized_jsd,
+    logit_regression,
+    reverse_kl,
+    top_k,
+)
 from keras_kd.methods.feature import (
     attention_transfer,
     factor_transfer,
@@ -18,13 +24,9 @@ from keras_kd.methods.logit import (
     curriculum_temperature,
     decoupled_kd,
     dist,
-    generalized_jsd,
     hinton,
-    logit_regression,
     multi_level,
-    reverse_kl,
     standardized_kd,
-    top_k,
     weighted_soft_label,
 )
 from keras_kd.methods.relation import (

@@ -193,3 +193,12 @@ def test_taps_command(call):
         "pool    GlobalAveragePooling2D  (None, 4)",
         "head    Dense                   (None, 3)",
     ]
+
+
+def test_taps_lists_what_attention_has_inside():
+    inputs = keras.Input((4, 8))
+    attention = layers.MultiHeadAttention(2, 4, name="mha")
+    model = keras.Model(inputs, attention(inputs, inputs))
+    shapes = {tap.path: tap.shape for tap in list_taps(model)}
+    assert shapes["mha@queries"] == "(None, 4, 2, 4)"
+    assert shapes["mha@attention_scores"] == "(None, 2, 4, 4)"

@@ -140,16 +140,16 @@ def each(of_slice: Callable[..., Any], *tensors: Any, classes: bool = False) -> 
         Tensor `(rows, classes)`.
     """
     number = tensors[0].shape[-1]
-    if assemble is None:
-        return of_slice(*_cut(tensors, 0, number, classes))
+    if not hasattr(tensors[0], "numpy"):
+        whole = _cut(tensors, 0, number, classes)
+        return of_slice(*whole) if assemble is None else assemble(of_slice, *whole)
     width, full, rest = _slices(number)
-
-    def of(at, piece):
-        start = at * width + (0 if piece is None else _after(piece))
-        own = width if at < full else rest
-        return of_slice(*_cut(tensors, start, own, classes))
-
-    return assemble(of, full + bool(rest), width, tensors[0])
+    starts = range(0, number, width)
+    pieces = [
+        of_slice(*_cut(tensors, start, min(width, number - start), classes))
+        for start in starts
+    ]
+    return ops.concatenate(pieces, axis=-1)
 
 
 def with_slope(
