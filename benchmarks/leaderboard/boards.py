@@ -173,14 +173,14 @@ DIGITS = Data(
     test_fraction=0.5,
     augment=Augmentation(shift=0.06, rotate=8, zoom=0.06),
 )
-LARGE = Network("resnet", (32, 64, 128))
+LARGE = Network("resnet", (24, 48, 96))
 LARGE_DIGITS = Network("resnet", (16, 32, 64), strides=1)
 TEACHING = {
     "cifar10": Training(epochs=10, rate=0.1, batch_size=128),
     "digits": Training(epochs=30, rate=0.05, batch_size=32),
 }
 LEARNING = {
-    "cifar10": Training(epochs=8, rate=0.05, batch_size=64),
+    "cifar10": Training(epochs=6, rate=0.05, batch_size=64),
     "digits": Training(epochs=40, rate=0.05, batch_size=32),
 }
 

@@ -28,6 +28,18 @@ def _same(*taps: Any) -> dict[Any, Any]:
     return {tap: tap for tap in taps}
 
 
+FAMILIES = {
+    "logit": "logits",
+    "divergences": "logits",
+    "feature": "features",
+    "boundaries": "features",
+    "channels": "features",
+    "fusion": "features",
+    "relation": "relations",
+    "contrastive": "contrast",
+    "simkd": "classifier",
+    "sequence": "tokens",
+}
 STAGES = _same("stage_1", "stage_2", "stage_3")
 BEFORE_ACTIVATION = _same("stage_1_pre", "stage_2_pre", "stage_3_pre")
 LAST = _same("stage_3")
@@ -82,11 +94,11 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The module of the method's function: `"logit"`, `"feature"`, …"""
+        """What it transfers, by its function's module: a value of `FAMILIES`."""
         if self.name == NO_TEACHER:
             return NO_TEACHER
-        module = inspect.unwrap(getattr(methods, self.method)).__module__
-        return module.rpartition(".")[-1]
+        module = getattr(methods, self.method).__module__
+        return FAMILIES[module.rpartition(".")[-1]]
 
     @property
     def balanced(self) -> bool:
@@ -193,6 +205,10 @@ ENTRIES = {
             {"strength": lambda it: Ramp(0.0, 1.0, it.warmup(10), "cosine")},
             hard_loss_weight=0.1,
         ),
+        Entry("generalized_jsd", hard_loss_weight=0.0),
+        Entry("logit_regression", hard_loss_weight=0.0),
+        Entry("reverse_kl"),
+        Entry("top_k", {"k": 3}, hard_loss_weight=0.0),
         # What it sees on the way.
         Entry("fitnets", {"taps": _same("stage_2")}),
         Entry("attention_transfer", {"taps": STAGES}),
@@ -286,7 +302,7 @@ def candidates(
     inner = [
         entry
         for entry in found
-        if entry.family not in (NO_TEACHER, "logit") and entry.hard_loss_weight
+        if entry.family not in (NO_TEACHER, "logits") and entry.hard_loss_weight
     ]
     for wanted, variant in ((with_kd, WITH_KD), (balanced, BALANCED)):
         if wanted:

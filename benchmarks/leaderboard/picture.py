@@ -13,14 +13,13 @@ from .table import ENOUGH
 
 COLOURS = {
     NO_TEACHER: INK,
-    "logit": "#3f7fbf",
-    "feature": "#0b7a75",
-    "relation": "#b98b2f",
-    "contrastive": "#c2557a",
-    "fusion": "#7a5ab5",
-    "simkd": "#d1603d",
+    "logits": "#3f7fbf",
+    "features": "#0b7a75",
+    "relations": "#b98b2f",
+    "contrast": "#c2557a",
+    "classifier": "#d1603d",
+    "tokens": "#7a5ab5",
 }
-OTHERS = "#5b6472"
 LEAST = 0.01
 """The least width of a panel on each side of the mean without a teacher."""
 
@@ -74,7 +73,7 @@ def _panel(axis, board: Mapping[str, Any], tall: int) -> None:
     for value, style in lines:
         axis.axvline(100 * value, color=INK, lw=0.9, ls=style, zorder=1)
     for place, row in enumerate(rows):
-        value, colour = 100 * row["accuracy"], COLOURS.get(row["family"], OTHERS)
+        value, colour = 100 * row["accuracy"], COLOURS[row["family"]]
         if value < low:
             axis.plot(low, place, "<", color=colour, ms=5, clip_on=False)
         else:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from tests.backends.placeholders import put_in_place_of_cuda
 from tests.clients.install.steps import call
-from tests.clients.install.web import Missing
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "backends"
 BACKENDS = ("jax", "torch")
@@ -69,6 +68,3 @@ def torch(python: Path, site: Path) -> None:
 def pip(python: Path, *packages: str) -> None:
     command = [str(python), "-m", "pip", "install", "--quiet", *packages]
     call(command, f"pip install {' '.join(packages)}")
-
-
-__all__ = ["BACKENDS", "BUILD", "Missing", "install"]

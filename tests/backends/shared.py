@@ -11,17 +11,15 @@ def shared(contract, own):
 
     Args:
         contract: a module of `tests/contracts/`.
-        own: the names in the module here, which must have a test of the same name
-            for each that is left out.
+        own: the names in the module here, which come before the contract's; it must
+            have a test of the same name for each that is left out.
     """
     names = {}
     for name, value in vars(contract).items():
-        is_fixture = type(value).__name__ == "FixtureFunctionDefinition"
-        if is_fixture:
-            names[name] = value
+        if name in own or type(value).__name__ == "FixtureFunctionDefinition":
+            names[name] = own.get(name, value)
         elif name.startswith("test_") and inspect.isfunction(value):
-            if not re.search(r"\btf\.", inspect.getsource(value)):
-                names[name] = value
-            elif name not in own:
+            if re.search(r"\btf\.", inspect.getsource(value)):
                 raise NameError(f"{name} of {contract.__name__} has no counterpart")
+            names[name] = value
     return names

@@ -1,11 +1,14 @@
 """Logit losses over very many classes, a slice of the classes at a time.
 
-The plain formulas keep a tensor `(rows, classes)` for every step, for the gradient.
-Here one pass over slices of the classes finds what a row's softmax is divided by, a
-second sums the formula up, and the gradient is computed anew from those few numbers
-per row: nothing of that size is kept, and only the gradient itself is made.
+The plain formulas keep a tensor `(rows, classes)` for each of their steps until the
+gradient is taken. Here a first pass over slices of the classes finds what each row's
+softmax is divided by, a second one sums the formula up, and the gradient is computed
+anew from those few numbers per row: only the gradient itself has that size.
 
     log p_c = (z_c − top) / T − log_total,   log_total = log Σ_c exp((z_c − top) / T)
+
+With g_c the slope of the value by log q_c, the slope by the student's logit is
+(g_c − q_c Σ g) / T; the teacher's, which T needs where it is learned, is alike.
 """
 
 from __future__ import annotations
@@ -20,11 +23,11 @@ from keras import ops
 CHUNKED_FROM = 16_384
 """The number of classes from which losses go slice by slice."""
 
-SLICES = 32
-"""How many slices: each holds a temporary of this part of the logits."""
+SLICES = 64
+"""How many slices: each holds temporaries of this part of the logits."""
 
-
-assemble: Callable[..., Any] | None = None
+LEAST = -1e30
+"""Stands for −∞, times 0 of which would be no number."""
 
 
 def is_large(logits: Any) -> bool:
@@ -46,46 +49,11 @@ def like_positions(values: Any, logits: Any) -> Any:
     return ops.reshape(values, ops.shape(logits)[:-1])
 
 
-class Partition(NamedTuple):
-    """What turns a row's logits into log-probabilities.
-
-    Args:
-        top: tensor `(rows, 1)`, the largest logit.
-        log_total: tensor `(rows, 1)`, the logarithm of the sum of
-            `exp((z − top) / temperature)`.
-        temperature: scalar tensor, or `(rows, 1)`.
-    """
-
-    top: Any
-    log_total: Any
-    temperature: Any
-
-    def scaled(self, logits: Any) -> Any:
-        """`(z − top) / temperature` of a slice of the row."""
-        return (logits - self.top) / self.temperature
-
-    def log_softmax(self, logits: Any) -> Any:
-        """The log-probabilities of a slice of the row."""
-        return self.scaled(logits) - self.log_total
-
-
-def partition(logits: Any, temperature: Any) -> Partition:
-    """What `log_softmax(logits / temperature)` is made of, in one pass.
-
-    Args:
-        logits: tensor `(rows, classes)`.
-        temperature: scalar tensor, or `(rows, 1)`.
-
-    Returns:
-        `Partition`.
-    """
-    top = total(lambda z: ops.max(z, axis=-1, keepdims=True), logits, by=ops.maximum)
-    # Where every logit is −∞ the row has no softmax; as in `log_softmax`, no number.
-    sums = total(
-        lambda z: ops.sum(ops.exp((z - top) / temperature), axis=-1, keepdims=True),
-        logits,
-    )
-    return Partition(top, ops.log(sums), temperature)
+def learns(temperature: Any) -> bool:
+    """Whether a gradient into this temperature may be asked for."""
+    if isinstance(temperature, numbers.Number):
+        return False
+    return bool(getattr(temperature, "trainable", True))
 
 
 def total(
@@ -107,7 +75,9 @@ def total(
     Returns:
         What `of_slice` returns, of all the classes.
     """
-    width, full, rest = _slices(tensors[0].shape[-1])
+    number = tensors[0].shape[-1]
+    width = math.ceil(number / SLICES)
+    full, rest = divmod(number, width)
 
     def of(start, width):
         result = of_slice(*_cut(tensors, start, width, classes))
@@ -129,7 +99,7 @@ def total(
 
 
 def each(of_slice: Callable[..., Any], *tensors: Any, classes: bool = False) -> Any:
-    """What a function makes of each slice of the classes, side by side.
+    """What a function makes of the slices of the classes, side by side.
 
     Args:
         of_slice: function of a slice of each tensor, that returns `(rows, width)`.
@@ -140,16 +110,36 @@ def each(of_slice: Callable[..., Any], *tensors: Any, classes: bool = False) -> 
         Tensor `(rows, classes)`.
     """
     number = tensors[0].shape[-1]
-    if not hasattr(tensors[0], "numpy"):
-        whole = _cut(tensors, 0, number, classes)
-        return of_slice(*whole) if assemble is None else assemble(of_slice, *whole)
-    width, full, rest = _slices(number)
+    width = math.ceil(number / SLICES)
+
+    def of(start, width):
+        return of_slice(*_cut(tensors, start, width, classes))
+
+    return side_by_side(of, number, width, tensors[0])
+
+
+def put_together(
+    of: Callable[[Any, int], Any], number: int, width: int, like: Any
+) -> Any:
+    """The slices `of(start, width)` of `number` classes as one tensor.
+
+    Args:
+        of: function of a slice's first class and its width.
+        number: int, how many classes there are.
+        width: int, the usual width of a slice.
+        like: tensor `(rows, classes)` of the result's shape and dtype.
+    """
+    if not hasattr(like, "numpy"):
+        # A compiler sees to it that elementwise steps share one tensor; slices put
+        # side by side would take it minutes.
+        return of(0, number)
     starts = range(0, number, width)
-    pieces = [
-        of_slice(*_cut(tensors, start, min(width, number - start), classes))
-        for start in starts
-    ]
+    pieces = [of(start, min(width, number - start)) for start in starts]
     return ops.concatenate(pieces, axis=-1)
+
+
+side_by_side: Callable[..., Any] = put_together
+"""What puts slices together; `keras_kd.in_place` knows better for TensorFlow."""
 
 
 def with_slope(
@@ -186,22 +176,59 @@ def with_slope(
     return values_of(student, temperature, *constants)
 
 
-def learns(temperature: Any) -> bool:
-    """Whether a gradient into this temperature may be asked for."""
-    if isinstance(temperature, numbers.Number):
-        return False
-    return bool(getattr(temperature, "trainable", True))
+class Partition(NamedTuple):
+    """What turns a row's logits into log-probabilities, slice by slice.
+
+    Args:
+        top: tensor `(rows, 1)`, the largest logit.
+        log_total: tensor `(rows, 1)`, the logarithm of the sum over the classes of
+            `exp((z − top) / temperature)`.
+        temperature: scalar tensor, or `(rows, 1)`.
+    """
+
+    top: Any
+    log_total: Any
+    temperature: Any
+
+    def scaled(self, logits: Any) -> Any:
+        """`(z − top) / temperature` of a slice."""
+        return (logits - self.top) / self.temperature
+
+    def log_softmax(self, logits: Any) -> Any:
+        """The log-probabilities of a slice."""
+        return self.scaled(logits) - self.log_total
 
 
-def _slices(classes: int) -> tuple[int, int, int]:
-    """The slices' width, how many there are of it, and the width of the last."""
-    width = math.ceil(classes / SLICES)
-    return width, *divmod(classes, width)
+def partition(logits: Any, temperature: Any) -> Partition:
+    """What `log_softmax(logits / temperature)` is made of.
+
+    Args:
+        logits: tensor `(rows, classes)`.
+        temperature: scalar tensor, or `(rows, 1)`.
+
+    Returns:
+        `Partition`.
+    """
+    top = ops.max(logits, axis=-1, keepdims=True)
+    sums = total(lambda z: row_sum(ops.exp((z - top) / temperature)), logits)
+    return Partition(top, ops.log(sums), temperature)
+
+
+def row_sum(x: Any) -> Any:
+    """The sum over the classes, `(rows, 1)`."""
+    return ops.sum(x, axis=-1, keepdims=True)
+
+
+def finite(x: Any) -> Any:
+    """`x` with -1e30 in the place of −∞."""
+    return ops.maximum(x, LEAST)
 
 
 def _cut(tensors, start, width, classes):
     """A slice of each tensor, and its classes' numbers where asked for."""
-    slices = [ops.slice(z, (0, start), (ops.shape(z)[0], width)) for z in tensors]
+    slices = list(tensors)
+    if width != tensors[0].shape[-1]:
+        slices = [ops.slice(z, (0, start), (ops.shape(z)[0], width)) for z in tensors]
     if classes:
         slices.append(start + ops.arange(width, dtype="int32"))
     return slices

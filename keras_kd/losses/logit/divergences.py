@@ -16,12 +16,19 @@ from typing import Any
 from keras import ops
 
 from keras_kd.hyperparameters import Hyperparameter
-from keras_kd.losses.logit.kl import kl_divergence
+from keras_kd.losses.logit.chunks import finite
+from keras_kd.losses.logit.softened import (
+    FORWARD,
+    REVERSE,
+    Divergence,
+    gaps,
+    softened_divergence,
+)
 from keras_kd.losses.loss import DistillationLoss
-from keras_kd.losses.numerics import comparable, mean_over_positions, number_like
+from keras_kd.losses.numerics import mean_over_positions, number_like
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import non_negative, positive, several_classes, share
+from keras_kd.validation import non_negative, positive, share
 
 
 def reverse_kl(
@@ -55,8 +62,9 @@ def reverse_kl(
         Gu, Dong, Wei, Huang. MiniLLM: Knowledge Distillation of Large Language
         Models. ICLR 2024. https://arxiv.org/abs/2306.08543
     """
-    log_p, log_q, temperature = _sides("reverse_kl", teacher, student, temperature)
-    return mean_over_positions(ops.square(temperature) * _kl(log_q, log_p), mask)
+    values = softened_divergence("reverse_kl", REVERSE, teacher, student, temperature)
+    squared = ops.square(number_like(temperature, values))
+    return mean_over_positions(squared * values, mask)
 
 
 def symmetric_kl(
@@ -91,8 +99,15 @@ def symmetric_kl(
         Kullback, Leibler. On Information and Sufficiency. Annals of Mathematical
         Statistics, 1951. https://doi.org/10.1214/aoms/1177729694
     """
-    forward = kl_divergence(teacher, student, temperature, mask)
-    return forward + balance * reverse_kl(teacher, student, temperature, mask)
+    both = Divergence(
+        *(
+            lambda p, q, of=of, back=back: of(p, q) + balance * back(p, q)
+            for of, back in zip(FORWARD, REVERSE, strict=True)
+        )
+    )
+    values = softened_divergence("symmetric_kl", both, teacher, student, temperature)
+    squared = ops.square(number_like(temperature, values))
+    return mean_over_positions(squared * values, mask)
 
 
 def generalized_jsd(
@@ -134,30 +149,28 @@ def generalized_jsd(
         2024. https://arxiv.org/abs/2306.13649
     """
     share("beta", beta)
-    log_p, log_q, _ = _sides("generalized_jsd", teacher, student, temperature)
-    if beta == 0.0:
-        return mean_over_positions(_kl(log_p, log_q), mask)
-    if beta == 1.0:
-        return mean_over_positions(_kl(log_q, log_p), mask)
-    log_m = ops.logaddexp(log_p + math.log(beta), log_q + math.log1p(-beta))
-    values = beta * _kl(log_p, log_m) + (1.0 - beta) * _kl(log_q, log_m)
+    kind = {0.0: FORWARD, 1.0: REVERSE}.get(float(beta)) or _towards_mixture(beta)
+    values = softened_divergence("generalized_jsd", kind, teacher, student, temperature)
     return mean_over_positions(values, mask)
 
 
-def _sides(what, teacher, student, temperature):
-    """Both sides' log-probabilities, and the temperature as a tensor."""
-    teacher, student = comparable(what, teacher, student)
-    several_classes(what, student.shape)
-    temperature = number_like(temperature, student)
-    log_p = ops.log_softmax(teacher / temperature, axis=-1)
-    return log_p, ops.log_softmax(student / temperature, axis=-1), temperature
+def _towards_mixture(beta):
+    """The divergences of both sides from `m = β p + (1 − β) q`.
 
+    What moves m itself adds nothing to the slopes: there `Σ m (∂ log m) = 0` remains.
+    """
 
-def _kl(log_a, log_b):
-    """`Σ_c a (log a − log b)`; a class of a = 0 adds nothing."""
-    a = ops.exp(log_a)
-    log_a, log_b = (ops.where(a > 0, x, ops.zeros_like(x)) for x in (log_a, log_b))
-    return ops.sum(a * (log_a - log_b), axis=-1)
+    def parts(log_p, log_q):
+        # A class that both rule out is out of the mixture too.
+        log_p, log_q = finite(log_p), finite(log_q)
+        log_m = ops.logaddexp(log_p + math.log(beta), log_q + math.log1p(-beta))
+        return beta * gaps(log_p, log_m), (1.0 - beta) * gaps(log_q, log_m)
+
+    return Divergence(
+        value=lambda log_p, log_q: sum(parts(log_p, log_q)),
+        by_teacher=lambda log_p, log_q: parts(log_p, log_q)[0],
+        by_student=lambda log_p, log_q: parts(log_p, log_q)[1],
+    )
 
 
 @register

@@ -97,11 +97,14 @@ def large_decoupled(
             by_target, by_others = upstream[:, :1], upstream[:, 1:]
             too_much = by_target * (ops.sigmoid(ahead_q) - ops.sigmoid(ahead_p))
 
+            # In few steps: a graph that is not compiled keeps a tensor for each.
+            of_p = by_others / temperature
+            of_q, of_target = of_p - too_much / temperature, too_much / temperature
+
             def of_slice(t, s, classes):
-                p, q, *_ = others(t, s, classes)
-                rest = by_others * (q - p) - too_much * q
-                slope = ops.where(classes == labels, too_much, rest)
-                return slope / temperature
+                rest = ops.exp(part_q.log_softmax(s)) * of_q
+                rest -= ops.exp(part_p.log_softmax(t)) * of_p
+                return ops.where(classes == labels, of_target, rest)
 
             slope = each(of_slice, teacher, student, classes=True)
             if not learned:
@@ -142,9 +145,11 @@ def large_soft_cross_entropy(
         entropy, *more = _several(total(sums, teacher, student))
 
         def backward(upstream):
+            scale = upstream / temperature
+
             def of_slice(*slices):
                 log_p, log_q = logarithms(*slices)
-                return upstream * (ops.exp(log_q) - ops.exp(log_p)) / temperature
+                return ops.exp(log_q) * scale - ops.exp(log_p) * scale
 
             slope = each(of_slice, teacher, student)
             if not learned:

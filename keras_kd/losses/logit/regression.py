@@ -10,8 +10,16 @@ from typing import Any
 
 from keras import ops
 
+from keras_kd.losses.logit.chunks import (
+    as_rows,
+    each,
+    is_large,
+    like_positions,
+    total,
+    with_slope,
+)
 from keras_kd.losses.loss import DistillationLoss
-from keras_kd.losses.numerics import comparable, mean_over_positions
+from keras_kd.losses.numerics import comparable, mean_over_positions, number_like
 from keras_kd.registration import register
 from keras_kd.validation import non_negative
 
@@ -42,7 +50,7 @@ def logit_mse(teacher: Any, student: Any, mask: Any = None) -> Any:
         https://arxiv.org/abs/1312.6184
     """
     teacher, student = comparable("logit_mse", teacher, student)
-    values = ops.mean(ops.square(teacher - student), axis=-1)
+    values = _of_gaps(ops.square, lambda gaps: 2.0 * gaps, teacher, student)
     return mean_over_positions(values, mask)
 
 
@@ -78,9 +86,34 @@ def hinge(
     ```
     """
     teacher, student = comparable("hinge", teacher, student)
-    gaps = teacher - student
-    values = ops.relu(gaps + margin) + balance * ops.relu(margin - gaps)
-    return mean_over_positions(ops.mean(values, axis=-1), mask)
+
+    def value(gaps):
+        return balance * ops.relu(gaps + margin) + ops.relu(margin - gaps)
+
+    def slope(gaps):
+        above, below = gaps > -margin, gaps < margin
+        return balance * ops.cast(above, gaps.dtype) - ops.cast(below, gaps.dtype)
+
+    return mean_over_positions(_of_gaps(value, slope, teacher, student), mask)
+
+
+def _of_gaps(value, slope, teacher, student):
+    """The mean over the classes of a function of `z_s − z_t`, whose slope is given."""
+    if not is_large(student):
+        return ops.mean(value(student - teacher), axis=-1)
+
+    def formula(student, classes, teacher):
+        sums = total(lambda t, s: ops.sum(value(s - t), axis=-1), teacher, student)
+
+        def backward(upstream):
+            upstream = ops.expand_dims(upstream / classes, -1)
+            return each(lambda t, s: slope(s - t) * upstream, teacher, student), None
+
+        return sums / classes, backward
+
+    classes = number_like(student.shape[-1], student)
+    values = with_slope(formula, as_rows(student), classes, as_rows(teacher))
+    return like_positions(values, student)
 
 
 @register

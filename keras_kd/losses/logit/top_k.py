@@ -14,6 +14,8 @@ from typing import Any
 
 from keras import ops
 
+from keras_kd.losses.logit import chunks
+from keras_kd.losses.logit.chunks import is_large
 from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import (
     at_least_float32,
@@ -80,13 +82,50 @@ def top_k_cross_entropy(
     whole = ops.ones_like(rest) if others else ops.sum(values, axis=-1)
     # Logits are taken from their largest, so that nothing is lost in large ones.
     largest = ops.stop_gradient(ops.max(student, axis=-1, keepdims=True))
-    shifted = student - largest
     indices = ops.clip(ops.cast(indices, "int32"), 0, student.shape[-1] - 1)
-    top = ops.take_along_axis(shifted, indices, axis=-1)
+    top = ops.take_along_axis(student, indices, axis=-1) - largest
     gathered = ops.sum((values - ops.expand_dims(each, -1)) * top, axis=-1)
-    losses = whole * ops.logsumexp(shifted, axis=-1) - gathered
-    losses = losses - each * ops.sum(shifted, axis=-1)
-    return mean_over_positions(losses, mask)
+    of_all = _large_of_all if is_large(student) else _of_all
+    return mean_over_positions(of_all(student, largest, whole, each) - gathered, mask)
+
+
+def _of_all(student, largest, whole, each):
+    """`whole · lse(z) − each · Σ z` over the classes, with `z = student − largest`."""
+    shifted = student - largest
+    return whole * ops.logsumexp(shifted, axis=-1) - each * ops.sum(shifted, axis=-1)
+
+
+def _large_of_all(student, largest, whole, each):
+    """The same slice by slice, with the gradient `whole · softmax(z) − each`."""
+
+    def formula(student, temperature, whole, each):
+        part = chunks.partition(student, temperature)
+        sums = chunks.total(lambda z: chunks.row_sum(part.scaled(z)), student)
+
+        def backward(upstream):
+            mass, even = (ops.expand_dims(upstream, -1) * x for x in (whole, each))
+            slope = chunks.each(
+                lambda z: ops.exp(part.log_softmax(z)) * mass - even, student
+            )
+            return slope, None
+
+        values = whole * part.log_total - each * sums
+        return ops.squeeze(values, -1), backward
+
+    rows = chunks.as_rows(student)
+    one = ops.ones((), student.dtype)
+    per_row = [ops.reshape(x, (-1, 1)) for x in (whole, each)]
+    values = chunks.with_slope(formula, rows, one, *per_row)
+    return chunks.like_positions(values, student)
+
+
+def _log_total(logits):
+    """`logsumexp` of each position, kept as `(..., 1)`."""
+    if not is_large(logits):
+        return ops.logsumexp(logits, axis=-1, keepdims=True)
+    part = chunks.partition(chunks.as_rows(logits), ops.ones((), logits.dtype))
+    totals = ops.squeeze(part.top + part.log_total, -1)
+    return ops.expand_dims(chunks.like_positions(totals, logits), -1)
 
 
 def _check(values, indices, student, num_classes):
@@ -162,7 +201,7 @@ class TopKDistillation(DistillationLoss):
         else:
             self.check_shapes(teacher.shape, student.shape)
             logits, indices = ops.top_k(teacher, self.k)
-            values = ops.exp(logits - ops.logsumexp(teacher, axis=-1, keepdims=True))
+            values = ops.exp(logits - _log_total(teacher))
         return top_k_cross_entropy(values, indices, student, mask=mask)
 
     def get_config(self):
