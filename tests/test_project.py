@@ -57,7 +57,8 @@ def test_the_distribution():
 
 @pytest.mark.parametrize(
     "target",
-    "setup demo test test-clients check benchmark golden notebooks".split(),
+    "setup demo test test-clients test-backends check benchmark golden docs "
+    "notebooks".split(),
 )
 def test_make_has(target):
     assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)

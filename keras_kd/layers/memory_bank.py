@@ -256,7 +256,7 @@ class MemoryBank(keras.layers.Layer):
         mean = ops.logsumexp(pairs) - ops.log(ops.cast(ops.size(pairs), "float32"))
         first = ops.stop_gradient(mean) + math.log(self.capacity)
         started = ops.any(ops.not_equal(self.owners, NOBODY))
-        return ops.where(started, self.log_z, first)
+        return ops.where(started, ops.convert_to_tensor(self.log_z), first)
 
     def _moved(self, row, embedding, mine):
         """What an own row becomes, or the embedding where it was somebody else's."""

@@ -16,6 +16,15 @@ from keras_kd.validation import same_shape
 class KerasLoss(DistillationLoss):
     """Wraps a Keras loss, its name, or a function `(teacher, student)`.
 
+    Formula:
+        mean over positions of loss(t, s)
+
+    When to use:
+        For a comparison that Keras or a function of yours has, and this catalogue has
+        not. Terms wrap such losses by themselves: `DistillationTerm("mse", ...)`.
+        There is no usual weight: begin with one that brings it to the hard loss's
+        size.
+
     A built-in loss on a map returns a value per position, and a per-example
     weight would then be laid on the wrong axis; here each example gets the mean
     over its positions first.

@@ -130,3 +130,28 @@ def test_a_class_ruled_out_by_both_adds_nothing(name, sliced, large):
 def test_many_classes_are_sliced_and_few_are_not():
     assert chunks.is_large(np.zeros((1, 128_000), "float32"))
     assert not chunks.is_large(np.zeros((1, 1000), "float32"))
+
+
+# They hand a tensor on as it is.
+PASSING = {"Placeholder", "StopGradient", "Identity", "IdentityN", "Reshape"} | {
+    "BroadcastTo",
+    "StatelessWhile",
+    "While",
+}
+
+
+def steps_of_size(function, shape):
+    """The names of a graph's operations that make a tensor of this shape."""
+    graph = function.get_concrete_function(*[tf.TensorSpec(shape)] * 2).graph
+    made = [op for op in graph.get_operations() if op.type not in PASSING]
+    return [op.type for op in made if any(x.shape == shape for x in op.outputs)]
+
+
+@pytest.mark.parametrize("name", [*SOFTENED, "mse", "hinge", "top k"])
+def test_a_value_over_many_classes_makes_no_tensor_of_their_size(name):
+    loss = {**SOFTENED, **OTHERS}[name]()
+    shape = (8, 128_000)
+    assert steps_of_size(tf.function(lambda t, s: loss(t, s)), shape) == []
+    # Below the threshold it does.
+    few = tf.function(lambda t, s: loss(t, s))
+    assert len(steps_of_size(few, (8, 1000))) >= 2

@@ -14,7 +14,7 @@ from keras import ops
 from keras_kd.losses.feature.attention import attention_map
 from keras_kd.losses.feature.maps import check_maps, comparable_maps
 from keras_kd.losses.loss import DistillationLoss
-from keras_kd.losses.numerics import l2_normalize
+from keras_kd.losses.numerics import absolute, l2_normalize
 from keras_kd.registration import register
 from keras_kd.validation import one_of
 
@@ -55,7 +55,7 @@ def factor_transfer(teacher: Any, student: Any, mode: str = "spatial") -> Any:
         "factor_transfer", teacher, student, channels=mode == "paper"
     )
     direction = _direction if mode == "paper" else attention_map
-    return ops.mean(ops.abs(direction(teacher) - direction(student)), axis=-1)
+    return ops.mean(absolute(direction(teacher) - direction(student)), axis=-1)
 
 
 def _direction(x):

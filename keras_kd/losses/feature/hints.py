@@ -15,6 +15,7 @@ from keras import ops
 
 from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import (
+    absolute,
     comparable,
     l2_normalize,
     mean_over_positions,
@@ -31,7 +32,7 @@ def _squared(teacher, student):
 
 
 def _absolute(teacher, student):
-    return ops.mean(ops.abs(teacher - student), axis=-1)
+    return ops.mean(absolute(teacher - student), axis=-1)
 
 
 def _euclidean(teacher, student):
@@ -97,8 +98,18 @@ def hint(
 class Hint(DistillationLoss):
     """The distance between a teacher's feature and the student's adapted one.
 
-    See `hint`. FitNets trains a 1×1 regressor (`FeatureAdapter`) along with the
-    student; a weight of 100 on `"mse"` is usual.
+    Formula:
+        mse     mean (t − s)²
+        l1      mean |t − s|
+        l2      mean over positions of ‖t − s‖₂ over channels
+        cosine  mean over positions of 1 − cos(t, s) over channels
+        angle   mse + angle_weight · cosine
+
+    When to use:
+        It transfers what a teacher computes on the way, where both models keep maps
+        of like sizes and meaning; a 1×1 regressor (`FeatureAdapter`) learns along.
+        Weight 100 on `"mse"` beside the KL. Between unlike architectures it can end
+        below the plain student; `"cosine"` forgets the scale that differs there.
 
     Args:
         metric: `"mse"`, `"l1"`, `"l2"`, `"cosine"` or `"angle"`. Defaults to

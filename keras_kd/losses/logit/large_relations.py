@@ -8,7 +8,6 @@ kept in between is a few numbers per row, or matrices of rows × rows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +67,7 @@ class Pair:
             p, q = self._probabilities(*logits)
             return q * (by_probability(p, q)[1] - mean) / self.temperature
 
-        slope = side_by_side(of_slice, *self.logits)
+        slope = each(of_slice, *self.logits)
         if not self.learned:
             return slope, None
         sides: tuple[Any, ...] = (more[:3], more[3:])
@@ -80,25 +79,6 @@ class Pair:
             ops.where(self.kept > 0, ops.exp(part.log_softmax(z)), ops.zeros_like(z))
             for part, z in zip(self.partitions, logits, strict=True)
         ]
-
-
-def side_by_side(of_slice: Callable[..., Any], *tensors: Any) -> Any:
-    """As `chunks.each`, by a loop in a graph: steps here are more than elementwise."""
-    classes = tensors[0].shape[-1]
-    number = next((n for n in range(48, 7, -1) if classes % n == 0), None)
-    if number is None or hasattr(tensors[0], "numpy"):
-        return each(of_slice, *tensors)
-    size = ops.shape(tensors[0])[0], classes // number
-
-    def step(nothing, slot):
-        start = slot * size[1] + nothing
-        piece = of_slice(*(ops.slice(z, (0, start), size) for z in tensors))
-        # 0, known only when the piece is: or many slices would be under way at once.
-        return ops.cast(ops.any(piece[:, :1] > math.inf), "int32"), piece
-
-    start = ops.zeros((), "int32")
-    _, pieces = ops.scan(step, start, ops.arange(number, dtype="int32"))
-    return ops.reshape(ops.transpose(pieces, (1, 0, 2)), (-1, classes))
 
 
 def row_products(p: Any, q: Any) -> tuple[Any, Any, Any]:

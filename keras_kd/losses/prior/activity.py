@@ -10,7 +10,7 @@ from typing import Any
 from keras import ops
 
 from keras_kd.losses.loss import DistillationLoss
-from keras_kd.losses.numerics import at_least_float32, flattened
+from keras_kd.losses.numerics import absolute, at_least_float32, flattened
 from keras_kd.registration import register
 
 
@@ -34,7 +34,7 @@ def activation_norm(features: Any) -> Any:
         Student Networks. ICCV 2019. https://arxiv.org/abs/1904.01186
     """
     (features,) = at_least_float32(features)
-    return -ops.mean(ops.abs(flattened(features)), axis=-1)
+    return -ops.mean(absolute(flattened(features)), axis=-1)
 
 
 @register

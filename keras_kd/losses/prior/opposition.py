@@ -14,7 +14,7 @@ from typing import Any
 from keras import ops
 
 from keras_kd.losses.loss import DistillationLoss
-from keras_kd.losses.numerics import at_least_float32, mean_over_positions
+from keras_kd.losses.numerics import absolute, at_least_float32, mean_over_positions
 from keras_kd.registration import register
 from keras_kd.validation import one_of, same_shape, several_classes
 
@@ -55,7 +55,7 @@ def adversarial(teacher: Any, student: Any, metric: str = "js") -> Any:
     same_shape("adversarial", teacher.shape, student.shape)
     several_classes("adversarial", student.shape)
     if metric == "l1":
-        return -mean_over_positions(ops.mean(ops.abs(teacher - student), axis=-1))
+        return -mean_over_positions(ops.mean(absolute(teacher - student), axis=-1))
     log_p, log_q = (ops.log_softmax(x, axis=-1) for x in (teacher, student))
     both = ops.logsumexp(ops.stack([log_p, log_q]), axis=0)
     log_m = both - math.log(2.0)

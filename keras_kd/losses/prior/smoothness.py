@@ -14,7 +14,7 @@ from typing import Any
 from keras import ops
 
 from keras_kd.losses.loss import DistillationLoss
-from keras_kd.losses.numerics import at_least_float32, for_each_example, root
+from keras_kd.losses.numerics import absolute, at_least_float32, for_each_example, root
 from keras_kd.registration import register
 from keras_kd.validation import one_of
 
@@ -56,7 +56,7 @@ def total_variation(images: Any, mode: str = "anisotropic") -> Any:
     down = images[:, 1:] - images[:, :-1]
     across = images[:, :, 1:] - images[:, :, :-1]
     if mode == "anisotropic":
-        return sum(ops.sum(ops.abs(x), axis=(1, 2, 3)) for x in (down, across))
+        return sum(ops.sum(absolute(x), axis=(1, 2, 3)) for x in (down, across))
     falling = images[:, 1:, 1:] - images[:, :-1, :-1]
     rising = images[:, 1:, :-1] - images[:, :-1, 1:]
     norms = (root(ops.sum(ops.square(x))) for x in (down, across, falling, rising))
