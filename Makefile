@@ -44,6 +44,8 @@ check: $(READY)
 benchmark: $(READY)
 	@$(BIN)/python benchmarks/step_overhead.py
 	@$(BIN)/python benchmarks/phone.py
+	@$(BIN)/python benchmarks/vocabulary.py
+	@$(BIN)/python benchmarks/leaderboard.py
 
 golden: $(READY)
 	@$(BIN)/python tests/golden/make.py

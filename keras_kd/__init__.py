@@ -23,6 +23,7 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
         methods,
         schedules,
     )
+    from keras_kd import in_place as in_place
     from keras_kd.distiller import Distiller
     from keras_kd.metrics import Agreement, TeacherStudentKL
     from keras_kd.objective.balance import MagnitudeBalance

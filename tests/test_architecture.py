@@ -31,7 +31,16 @@ FLOORS = {
     "losses": ["losses", "losses.*"],
     "layers": ["layers", "layers.*"],
     "looking": ["recording", "attention", "taps", "metrics", "probabilities"],
-    "wiring": ["terms", "teachers", "targets", "wiring", "cohort", "store", "store.*"],
+    "wiring": [
+        "terms",
+        "teachers",
+        "targets",
+        "wiring",
+        "in_place",
+        "cohort",
+        "store",
+        "store.*",
+    ],
     "training": [
         "distiller",
         "data_free",

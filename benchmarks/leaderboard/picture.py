@@ -58,11 +58,11 @@ def draw(boards: Sequence[Mapping[str, Any]], path: Path) -> None:
         figure.legend(
             handles=handles,
             loc="outside lower center",
-            ncols=5,
+            ncols=min(3 * len(shown), 8),
             frameon=False,
             title=f"mean ± s.d.; * fewer than {ENOUGH} runs",
         )
-        figure.savefig(path, dpi=150, facecolor="white")
+        figure.savefig(path, dpi=150, facecolor="white", bbox_inches="tight")
         plt.close(figure)
 
 

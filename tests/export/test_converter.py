@@ -59,6 +59,15 @@ def test_a_process_killed_at_work_is_told_as_such(no_traces, monkeypatch):
     assert gone(pid) and not list(no_traces.iterdir())
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard, also where a shell in the background has told us not to."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_ends_the_wait_and_the_work(no_traces, monkeypatch):
     pid = when_asked(monkeypatch, os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

@@ -110,16 +110,36 @@ def each(of_slice: Callable[..., Any], *tensors: Any, classes: bool = False) -> 
         Tensor `(rows, classes)`.
     """
     number = tensors[0].shape[-1]
-    if not hasattr(tensors[0], "numpy"):
+    width = math.ceil(number / SLICES)
+
+    def of(start, width):
+        return of_slice(*_cut(tensors, start, width, classes))
+
+    return side_by_side(of, number, width, tensors[0])
+
+
+def put_together(
+    of: Callable[[Any, int], Any], number: int, width: int, like: Any
+) -> Any:
+    """The slices `of(start, width)` of `number` classes as one tensor.
+
+    Args:
+        of: function of a slice's first class and its width.
+        number: int, how many classes there are.
+        width: int, the usual width of a slice.
+        like: tensor `(rows, classes)` of the result's shape and dtype.
+    """
+    if not hasattr(like, "numpy"):
         # A compiler sees to it that elementwise steps share one tensor; slices put
         # side by side would take it minutes.
-        return of_slice(*_cut(tensors, 0, number, classes))
-    width = math.ceil(number / SLICES)
-    pieces = [
-        of_slice(*_cut(tensors, start, min(width, number - start), classes))
-        for start in range(0, number, width)
-    ]
+        return of(0, number)
+    starts = range(0, number, width)
+    pieces = [of(start, min(width, number - start)) for start in starts]
     return ops.concatenate(pieces, axis=-1)
+
+
+side_by_side: Callable[..., Any] = put_together
+"""What puts slices together; `keras_kd.in_place` knows better for TensorFlow."""
 
 
 def with_slope(
