@@ -45,7 +45,7 @@ benchmark: $(READY)
 	@$(BIN)/python benchmarks/step_overhead.py
 	@$(BIN)/python benchmarks/phone.py
 	@$(BIN)/python benchmarks/vocabulary.py
-	@$(BIN)/python benchmarks/leaderboard.py
+	@$(BIN)/python benchmarks/leaderboard.py --budget-minutes 40
 
 golden: $(READY)
 	@$(BIN)/python tests/golden/make.py
