@@ -15,12 +15,12 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import at_least_float32, l2_normalize
+from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import positive, positive_int, same_shape
+from keras_kd.validation import positive_int, same_shape
 
 EPSILON = 1e-7
 
@@ -110,7 +110,7 @@ def _direction(scores, samples):
 
 
 @register
-class InfoNCE(DistillationLoss):
+class InfoNCE(TemperatureLoss):
     """Each image's own teacher embedding, found among those of the batch.
 
     Formula:
@@ -139,22 +139,17 @@ class InfoNCE(DistillationLoss):
     """
 
     compares = "features"
-    takes_temperature = True
     trains_teacher_side = True
 
     def __init__(self, temperature: Number = 0.1, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
+        super().__init__(temperature, **kwargs)
 
     def check_shapes(self, teacher, student):
         same_vectors("InfoNCE", teacher, student)
 
     def call(self, teacher, student, temperature=None):
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return info_nce(teacher, student, temperature)
-
-    def get_config(self):
-        return {**super().get_config(), "temperature": self.temperature.get_config()}
 
 
 @register

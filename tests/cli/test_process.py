@@ -48,11 +48,12 @@ def test_ctrl_c_before_anything(call, monkeypatch):
     assert (code, said) == (130, "keras-kd: stopped. Nothing was written.\n")
 
 
-# A shell without job control starts its background jobs deaf to Ctrl-C, and a test
-# run among them hands that down: the terminal's own state comes first.
+# A test run may be deaf to Ctrl-C, as a shell without job control makes its background
+# jobs, or hold it back, and hands that down: the terminal's own state comes first.
 AS_IN_A_TERMINAL = """
 import runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 sys.argv[0] = "keras-kd"
 runpy.run_module("keras_kd", run_name="__main__")
 """

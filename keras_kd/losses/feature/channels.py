@@ -10,13 +10,11 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.losses.feature.maps import by_position
-from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import comparable, number_like
+from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import positive
 
 
 def channel_wise(teacher: Any, student: Any, temperature: Any = 4.0) -> Any:
@@ -60,7 +58,7 @@ def channel_wise(teacher: Any, student: Any, temperature: Any = 4.0) -> Any:
 
 
 @register
-class ChannelWise(DistillationLoss):
+class ChannelWise(TemperatureLoss):
     """The divergence between each channel's attention in teacher and student.
 
     Formula:
@@ -90,18 +88,10 @@ class ChannelWise(DistillationLoss):
     """
 
     compares = "features"
-    takes_temperature = True
 
     def __init__(self, temperature: Number = 4.0, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
+        super().__init__(temperature, **kwargs)
 
     def call(self, teacher, student, temperature=None):
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return channel_wise(teacher, student, temperature)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "temperature": self.temperature.get_config(),
-        }

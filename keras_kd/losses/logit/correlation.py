@@ -12,21 +12,20 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.losses.logit.chunks import as_rows, is_large, learns
 from keras_kd.losses.logit.large_relations import large_correlations
 from keras_kd.losses.logit.pearson import Cosine, moments
 from keras_kd.losses.logit.rows import centred_over_rows, counting, probabilities
-from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import (
     comparable,
     for_each_example,
     mean_over_positions,
     number_like,
 )
+from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import non_negative, positive, several_classes
+from keras_kd.validation import non_negative, several_classes
 
 
 def dist(
@@ -98,7 +97,7 @@ def _correlations(teacher, student, temperature, mask):
 
 
 @register
-class DIST(DistillationLoss):
+class DIST(TemperatureLoss):
     """Predictions that go together with the teacher's, whatever their size.
 
     Formula:
@@ -135,7 +134,6 @@ class DIST(DistillationLoss):
 
     compares = "logits"
     takes_mask = True
-    takes_temperature = True
 
     def __init__(
         self,
@@ -144,13 +142,12 @@ class DIST(DistillationLoss):
         temperature: Number = 1.0,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(temperature, **kwargs)
         self.beta = non_negative("beta", beta)
         self.gamma = non_negative("gamma", gamma)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
 
     def call(self, teacher, student, mask=None, temperature=None):
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return dist(teacher, student, self.beta, self.gamma, temperature, mask)
 
     def get_config(self):
@@ -158,5 +155,4 @@ class DIST(DistillationLoss):
             **super().get_config(),
             "beta": self.beta,
             "gamma": self.gamma,
-            "temperature": self.temperature.get_config(),
         }

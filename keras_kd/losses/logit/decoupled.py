@@ -15,16 +15,15 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.losses.logit.chunks import as_rows, is_large, learns, like_positions
 from keras_kd.losses.logit.kl import standardize_logits
 from keras_kd.losses.logit.labels import class_numbers, is_class, target_and_others
 from keras_kd.losses.logit.large_labels import large_decoupled
-from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import comparable, mean_over_positions, number_like
+from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import non_negative, positive, several_classes
+from keras_kd.validation import non_negative, several_classes
 
 
 def decoupled_kd(
@@ -107,7 +106,7 @@ def _divergence(log_p, log_q):
 
 
 @register
-class DecoupledKD(DistillationLoss):
+class DecoupledKD(TemperatureLoss):
     """Distillation with the label's class and the other classes weighed apart.
 
     Formula:
@@ -148,7 +147,6 @@ class DecoupledKD(DistillationLoss):
     compares = "logits"
     uses_labels = True
     takes_mask = True
-    takes_temperature = True
 
     def __init__(
         self,
@@ -158,10 +156,9 @@ class DecoupledKD(DistillationLoss):
         standardize: bool = False,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(temperature, **kwargs)
         self.alpha = non_negative("alpha", alpha)
         self.beta = non_negative("beta", beta)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
         self.standardize = bool(standardize)
 
     def call(self, targets, student, mask=None, temperature=None):
@@ -169,7 +166,7 @@ class DecoupledKD(DistillationLoss):
         if self.standardize:
             self.check_shapes(teacher.shape, student.shape)
             teacher, student = standardize_logits(teacher), standardize_logits(student)
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return decoupled_kd(
             teacher,
             student,
@@ -185,6 +182,5 @@ class DecoupledKD(DistillationLoss):
             **super().get_config(),
             "alpha": self.alpha,
             "beta": self.beta,
-            "temperature": self.temperature.get_config(),
             "standardize": self.standardize,
         }

@@ -15,7 +15,6 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.losses.logit.chunks import finite
 from keras_kd.losses.logit.softened import (
     FORWARD,
@@ -24,11 +23,11 @@ from keras_kd.losses.logit.softened import (
     gaps,
     softened_divergence,
 )
-from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import mean_over_positions, number_like
+from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import non_negative, positive, share
+from keras_kd.validation import non_negative, share
 
 
 def reverse_kl(
@@ -174,7 +173,7 @@ def _towards_mixture(beta):
 
 
 @register
-class ReverseKL(DistillationLoss):
+class ReverseKL(TemperatureLoss):
     """The divergence the other way round: the student keeps to what the teacher allows.
 
     Formula:
@@ -204,22 +203,17 @@ class ReverseKL(DistillationLoss):
 
     compares = "logits"
     takes_mask = True
-    takes_temperature = True
 
     def __init__(self, temperature: Number = 4.0, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
+        super().__init__(temperature, **kwargs)
 
     def call(self, teacher, student, mask=None, temperature=None):
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return reverse_kl(teacher, student, temperature, mask)
-
-    def get_config(self):
-        return {**super().get_config(), "temperature": self.temperature.get_config()}
 
 
 @register
-class SymmetricKL(DistillationLoss):
+class SymmetricKL(TemperatureLoss):
     """The divergences in both directions.
 
     Formula:
@@ -250,27 +244,24 @@ class SymmetricKL(DistillationLoss):
 
     compares = "logits"
     takes_mask = True
-    takes_temperature = True
 
     def __init__(self, temperature: Number = 4.0, balance: float = 1.0, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
+        super().__init__(temperature, **kwargs)
         self.balance = non_negative("balance", balance)
 
     def call(self, teacher, student, mask=None, temperature=None):
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return symmetric_kl(teacher, student, temperature, self.balance, mask)
 
     def get_config(self):
         return {
             **super().get_config(),
-            "temperature": self.temperature.get_config(),
             "balance": self.balance,
         }
 
 
 @register
-class GeneralizedJSD(DistillationLoss):
+class GeneralizedJSD(TemperatureLoss):
     """The divergence of both sides from a mixture of them, bounded however they differ.
 
     Formula:
@@ -303,20 +294,17 @@ class GeneralizedJSD(DistillationLoss):
 
     compares = "logits"
     takes_mask = True
-    takes_temperature = True
 
     def __init__(self, beta: float = 0.5, temperature: Number = 0.9, **kwargs: Any):
-        super().__init__(**kwargs)
+        super().__init__(temperature, **kwargs)
         self.beta = share("beta", beta)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
 
     def call(self, teacher, student, mask=None, temperature=None):
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return generalized_jsd(teacher, student, self.beta, temperature, mask)
 
     def get_config(self):
         return {
             **super().get_config(),
             "beta": self.beta,
-            "temperature": self.temperature.get_config(),
         }

@@ -11,21 +11,20 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.losses.logit.softened import (
     FORWARD,
     softened_divergence,
     standardized,
 )
-from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import (
     at_least_float32,
     mean_over_positions,
     number_like,
 )
+from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import positive, several_classes
+from keras_kd.validation import several_classes
 
 
 def standardize_logits(logits: Any) -> Any:
@@ -95,7 +94,7 @@ def _temperature_kl(teacher, student, temperature, mask, standardize=False):
 
 
 @register
-class KLDistillation(DistillationLoss):
+class KLDistillation(TemperatureLoss):
     """Temperature KL between the teacher's and the student's logits.
 
     Formula:
@@ -136,22 +135,19 @@ class KLDistillation(DistillationLoss):
 
     compares = "logits"
     takes_mask = True
-    takes_temperature = True
 
     def __init__(
         self, temperature: Number = 4.0, standardize: bool = False, **kwargs: Any
     ):
-        super().__init__(**kwargs)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
+        super().__init__(temperature, **kwargs)
         self.standardize = bool(standardize)
 
     def call(self, teacher, student, mask=None, temperature=None):
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return _temperature_kl(teacher, student, temperature, mask, self.standardize)
 
     def get_config(self):
         return {
             **super().get_config(),
-            "temperature": self.temperature.get_config(),
             "standardize": self.standardize,
         }

@@ -15,18 +15,17 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.losses.logit.chunks import as_rows, is_large, learns, like_positions
 from keras_kd.losses.logit.labels import class_numbers, cross_entropy, is_class
 from keras_kd.losses.logit.large_labels import (
     large_cross_entropy,
     large_soft_cross_entropy,
 )
-from keras_kd.losses.loss import DistillationLoss
 from keras_kd.losses.numerics import comparable, mean_over_positions, number_like
+from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.registration import register
 from keras_kd.types import Number
-from keras_kd.validation import positive, several_classes
+from keras_kd.validation import several_classes
 
 
 def weighted_soft_label(
@@ -96,7 +95,7 @@ def _soft_cross_entropy(teacher, student):
 
 
 @register
-class WeightedSoftLabel(DistillationLoss):
+class WeightedSoftLabel(TemperatureLoss):
     """Soft cross-entropy, weighted by how far the student is behind the teacher.
 
     Formula:
@@ -130,17 +129,12 @@ class WeightedSoftLabel(DistillationLoss):
     compares = "logits"
     uses_labels = True
     takes_mask = True
-    takes_temperature = True
 
     def __init__(self, temperature: Number = 2.0, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.temperature = Hyperparameter(temperature, "temperature", positive)
+        super().__init__(temperature, **kwargs)
 
     def call(self, targets, student, mask=None, temperature=None):
-        temperature = self.temperature if temperature is None else temperature
+        temperature = self._or_own(temperature)
         return weighted_soft_label(
             targets["teacher"], student, targets["labels"], temperature, mask
         )
-
-    def get_config(self):
-        return {**super().get_config(), "temperature": self.temperature.get_config()}
