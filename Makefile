@@ -22,8 +22,9 @@ $(READY): pyproject.toml
 demo: $(READY)
 	@$(BIN)/python examples/demo.py --data $(DATA) --out build/demo
 
+# One process for each core: TensorFlow keeps a single one busy only half of the time.
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 # Clients are installed under build/clients/; those that cannot be are skipped.
 test-clients: $(READY)

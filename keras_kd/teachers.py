@@ -26,6 +26,9 @@ class Teacher(abc.ABC):
 
     name: str = "teacher"
 
+    runs_ahead: bool = False
+    """Whether it best runs while the step before it trains, several batches at once."""
+
     def __call__(
         self, x: Any, taps: Sequence[Tap] = (OUTPUT,), student: Features | None = None
     ) -> dict[Tap, Any]:

@@ -97,7 +97,7 @@ def test_mixed_precision_does_not_round_it():
     assert float(third) == np.float32(1.0 / 3.0)
 
 
-@pytest.mark.parametrize("value", [2.0, COOLING, warm_up], ids=str)
+@pytest.mark.parametrize("value", [2.0, COOLING, warm_up])
 def test_a_config_makes_it_anew(value):
     config = json.loads(json.dumps(make(value).get_config()))
     again = make(config)
@@ -120,7 +120,7 @@ def test_an_assigned_value_is_the_one_that_is_stored():
     assert parameter.get_config() == 0.5
 
 
-@pytest.mark.parametrize("schedule", [COOLING, warm_up], ids=str)
+@pytest.mark.parametrize("schedule", [COOLING, warm_up])
 def test_a_schedule_inside_a_loss_comes_back(schedule):
     loss = KLDistillation(temperature=schedule)
     stored = json.loads(json.dumps(keras.saving.serialize_keras_object(loss)))

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_kd.export.files import written_together
 from keras_kd.export.page.files import as_data
+from keras_kd.files import written_together
 
 
 def json_text(fields: Mapping[str, Any]) -> str:

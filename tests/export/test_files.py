@@ -5,8 +5,9 @@ import warnings
 
 import pytest
 
-from keras_kd.export.files import companion, written_together
+from keras_kd.export.files import companion
 from keras_kd.export.quiet import quiet
+from keras_kd.files import written_together
 
 
 def test_files_appear_when_the_block_ends(tmp_path):

@@ -21,7 +21,7 @@ def scalar(teacher, student):
     return keras.ops.mean(teacher - student)
 
 
-@pytest.mark.parametrize("loss", ["mse", keras.losses.MeanSquaredError()], ids=str)
+@pytest.mark.parametrize("loss", ["mse", keras.losses.MeanSquaredError()])
 def test_a_weight_belongs_to_its_example(loss):
     per_example = np.square(TEACHER - STUDENT).mean(axis=(1, 2, 3))
     values = KerasLoss(loss, reduction=None)(TEACHER, STUDENT, WEIGHTS)
@@ -68,9 +68,7 @@ def test_a_keras_mask_counts_positions():
     np.testing.assert_allclose(values, kept, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "loss", ["kl_divergence", "kld", keras.losses.KLDivergence()], ids=str
-)
+@pytest.mark.parametrize("loss", ["kl_divergence", "kld", keras.losses.KLDivergence()])
 def test_keras_kl_is_refused(loss):
     """It takes probabilities: softmax and T² would be skipped without a word."""
     with pytest.raises(ValueError, match=r"losses.KLDistillation\(temperature"):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from keras_kd.export import schema
 from keras_kd.export.errors import ExportError
-from keras_kd.export.files import written_together
 from keras_kd.export.metadata.tensors import Tensor, ends_of
 from keras_kd.export.micro.fit import arena_estimate, unsuitable
+from keras_kd.files import written_together
 
 METHODS = {
     "BATCH_MATMUL": "AddBatchMatMul",

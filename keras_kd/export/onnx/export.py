@@ -11,7 +11,6 @@ from typing import Any
 import keras
 
 from keras_kd.export.calibration import calibration_samples, refuse_no_data
-from keras_kd.export.files import written_together
 from keras_kd.export.metadata import Metadata
 from keras_kd.export.metadata.props import to_props
 from keras_kd.export.onnx import graph
@@ -34,6 +33,7 @@ from keras_kd.export.report import (
     library_versions,
 )
 from keras_kd.export.samples import Batch, batch_length
+from keras_kd.files import written_together
 from keras_kd.validation import destination, one_of, positive_int
 
 LIBRARIES = ("onnx", "onnxruntime", "tf2onnx")

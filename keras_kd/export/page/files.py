@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_kd.export.files import written_together
 from keras_kd.export.page.pictures import data_uri
 from keras_kd.export.page.render import render
+from keras_kd.files import written_together
 
 
 def write_report(

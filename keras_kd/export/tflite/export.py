@@ -10,7 +10,7 @@ import keras
 
 from keras_kd.export.calibration import calibration_samples, refuse_no_data
 from keras_kd.export.families import automatic
-from keras_kd.export.files import companion, written_together
+from keras_kd.export.files import companion
 from keras_kd.export.probe import examine, trial_batches
 from keras_kd.export.recipes import RecipeLike, get_recipe
 from keras_kd.export.report import ExportResult, as_json, file_report
@@ -26,6 +26,7 @@ from keras_kd.export.tflite.parts import (
 )
 from keras_kd.export.tflite.saturation import notes_on
 from keras_kd.export.tflite.tracing import trace as trace
+from keras_kd.files import written_together
 from keras_kd.validation import destination, positive_int
 
 AUTO = "auto"
