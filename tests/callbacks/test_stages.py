@@ -8,6 +8,7 @@ from keras_kd import Agreement, DistillationTerm, Distiller, methods, pack_targe
 from keras_kd.callbacks import Stage, Stages
 from keras_kd.losses import KLDistillation
 from tests.distiller.test_teacher_untouched import counted
+from tests.interruption import Kill, Killed, killed_and_resumed, same_weights
 from tests.models import cnn, cross_entropy
 
 LOW = Stage(epochs=1, terms=["hint_body"], layers=["c", "bn"], hard_loss=False)
@@ -98,15 +99,8 @@ def test_the_distiller_is_as_before_when_fit_returns(images):
     assert distiller.stage == Stage()
     assert len(distiller.student.trainable_variables) == 6
 
-    class Killed(Exception):
-        pass
-
-    def kill(epoch, logs):
-        raise Killed
-
     with pytest.raises(Killed):
-        kill = keras.callbacks.LambdaCallback(on_epoch_end=kill)
-        fit(distiller, images, 1, Stages([LOW, Stage()]), kill)
+        fit(distiller, images, 1, Stages([LOW, Stage()]), Kill(0))
     assert distiller.stage == Stage()
     history = fit(distiller, images, 1).history
     assert np.isfinite([history["hard_loss"], history["kd"]]).all()
@@ -172,26 +166,15 @@ def test_stored_targets_shape_all_the_terms_at_once(images):
 
 
 def test_a_resumed_run_enters_the_right_stage(images, tmp_path):
-    class Killed(Exception):
-        pass
-
-    class Kill(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                raise Killed
-
     def run(*callbacks):
         distiller = compiled()
         stages = Stages([LOW, Stage(2, ["kd"], ["head"]), Stage()])
         return distiller, fit(distiller, images, 4, stages, *callbacks).history
 
     whole, expected = run()
-    with pytest.raises(Killed):
-        run(keras.callbacks.BackupAndRestore(tmp_path), Kill())
-    resumed, history = run(keras.callbacks.BackupAndRestore(tmp_path))
+    resumed, history = killed_and_resumed(run, tmp_path)
     assert history["stage"] == expected["stage"][2:] == [1, 2]
-    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    same_weights(whole, resumed)
 
 
 def test_a_file_saved_within_a_stage_knows_nothing_of_it(images, tmp_path):

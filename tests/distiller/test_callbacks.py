@@ -6,6 +6,7 @@ import pytest
 
 from keras_kd import DistillationTerm, Distiller, methods
 from keras_kd.losses import KLDistillation
+from tests.interruption import killed_and_resumed, same_weights
 from tests.models import cnn, cross_entropy, one_step
 
 
@@ -48,29 +49,16 @@ def test_checkpoints_hold_student_adapters_and_optimizer_not_the_teacher(
 
 
 def test_a_killed_run_resumes_to_the_same_weights(images, tmp_path):
-    class Killed(Exception):
-        pass
-
-    class Kill(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                raise Killed
-
     schedule = keras.optimizers.schedules.PolynomialDecay(1.0, 16, 0.0)
 
-    def run(callbacks):
+    def run(*callbacks):
         distiller = compiled(hard_loss_weight=schedule)
-        fit(distiller, images, 4, callbacks=callbacks)
+        fit(distiller, images, 4, callbacks=list(callbacks))
         return distiller
 
-    whole = run([])
-    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
-    with pytest.raises(Killed):
-        run([backup, Kill()])
-    resumed = run([keras.callbacks.BackupAndRestore(tmp_path / "backup")])
+    whole, resumed = run(), killed_and_resumed(run, tmp_path)
     assert int(resumed.optimizer.iterations) == 16
-    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    same_weights(whole, resumed)
 
 
 def test_weights_and_temperatures_change_on_a_traced_graph(images):

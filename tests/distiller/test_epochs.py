@@ -10,6 +10,7 @@ from keras_kd import DistillationTerm, Distiller
 from keras_kd.callbacks.epochs import EpochCounter
 from keras_kd.losses import KLDistillation
 from keras_kd.schedules import LinearWarmup, Ramp
+from tests.interruption import killed_and_resumed, same_weights
 from tests.models import cnn, cross_entropy
 
 
@@ -136,25 +137,13 @@ def test_a_saved_distiller_goes_on_by_its_schedules(images, tmp_path):
 
 
 def test_a_killed_run_resumes_in_its_epoch(images, tmp_path):
-    class Killed(Exception):
-        pass
-
-    class Kill(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                raise Killed
-
     def run(*callbacks):
         distiller = compiled(keras.optimizers.Adam(0.01))
         fit = {"batch_size": 32, "epochs": 4, "shuffle": False, "verbose": 0}
         distiller.fit(*images, callbacks=list(callbacks), **fit)
         return distiller
 
-    whole = run()
-    with pytest.raises(Killed):
-        run(keras.callbacks.BackupAndRestore(tmp_path), Kill())
-    watch = Watch()
-    resumed = run(keras.callbacks.BackupAndRestore(tmp_path), watch)
+    whole, watch = run(), Watch()
+    resumed = killed_and_resumed(run, tmp_path, watch)
     assert watch.seen == [EXPECTED[2]] * 2 + [EXPECTED[3]] * 2
-    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    same_weights(whole, resumed)

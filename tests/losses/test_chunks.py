@@ -28,17 +28,6 @@ OTHERS = {
 each_loss = pytest.mark.parametrize("name", [*SOFTENED, *OTHERS])
 
 
-@pytest.fixture
-def large(monkeypatch):
-    """A function after which every number of classes is a large one."""
-
-    def make():
-        monkeypatch.setattr(chunks, "CHUNKED_FROM", 2)
-        monkeypatch.setattr(chunks, "SLICES", 4)
-
-    return make
-
-
 def pair(*positions, scale=3.0):
     return RNG.normal(0.0, scale, (2, *positions, CLASSES))
 

@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from keras_kd import losses
-from keras_kd.losses.logit import chunks
 
 RNG = np.random.default_rng(0)
 CLASSES = 21  # three slices of six, and one of three
@@ -36,17 +35,6 @@ def results(loss, teacher, student, labels, temperature=2.0, mask=None):
     return values.numpy(), *(
         g.numpy() for g in tape.gradient(total, [student, temperature])
     )
-
-
-@pytest.fixture
-def large(monkeypatch):
-    """A function after which every number of classes is a large one."""
-
-    def make():
-        monkeypatch.setattr(chunks, "CHUNKED_FROM", 2)
-        monkeypatch.setattr(chunks, "SLICES", 4)
-
-    return make
 
 
 @each_loss
