@@ -142,6 +142,25 @@ side_by_side: Callable[..., Any] = put_together
 """What puts slices together; `keras_kd.in_place` knows better for TensorFlow."""
 
 
+class Slope(NamedTuple):
+    """The slope of a value by the student's logits, a slice of the classes at a time.
+
+    Args:
+        of_slice: function of a slice of each tensor, as `each` takes it.
+        tensors: tensors `(rows, classes)`.
+        classes: bool, as in `each`. Defaults to False.
+        by_temperature: the slope by the temperature, or None. Defaults to None.
+        ready: a small tensor that is known once all of the above is, or None.
+            Defaults to None: it is from the start.
+    """
+
+    of_slice: Callable[..., Any]
+    tensors: tuple[Any, ...]
+    classes: bool = False
+    by_temperature: Any = None
+    ready: Any = None
+
+
 def with_slope(
     formula: Callable[..., Any], student: Any, temperature: Any, *constants: Any
 ) -> Any:
@@ -150,8 +169,8 @@ def with_slope(
     Args:
         formula: function `(student, temperature, *constants)` that returns values
             `(rows,)` and a function of the upstream gradient, `(rows,)`, that returns
-            the slopes of `student` and of `temperature` (or None). That function
-            keeps the arguments and a few numbers per row, nothing larger.
+            the `Slope`. That function keeps the arguments and a few numbers per row,
+            nothing larger.
         student: tensor `(rows, classes)`.
         temperature: scalar tensor.
         constants: further tensors, which get no gradient.
@@ -169,7 +188,9 @@ def with_slope(
         # Torch hands the arguments in once more, and the upstream by name.
         def gradient(*upstreams, upstream=None):
             upstream = upstreams[0] if upstream is None else upstream
-            return (*backward(upstream), *[None] * len(constants))
+            slope = backward(upstream)
+            by_student = each(slope.of_slice, *slope.tensors, classes=slope.classes)
+            return by_student, slope.by_temperature, *[None] * len(constants)
 
         return values, gradient
 
@@ -222,6 +243,12 @@ def row_sum(x: Any) -> Any:
 def finite(x: Any) -> Any:
     """`x` with -1e30 in the place of −∞."""
     return ops.maximum(x, LEAST)
+
+
+def after(x: Any, first: Any) -> Any:
+    """`x`, known only when `first` is, so that a graph does one after the other."""
+    waiting = _after(first)
+    return x + ops.cast(waiting, x.dtype) if hasattr(waiting, "dtype") else x
 
 
 def _cut(tensors, start, width, classes):

@@ -89,6 +89,11 @@ def _temperature_kl(teacher, student, temperature, mask, standardize=False):
     values = softened_divergence(
         "kl_divergence", FORWARD, teacher, student, temperature, standardize
     )
+    return scaled_back(values, temperature, mask)
+
+
+def scaled_back(values: Any, temperature: Any, mask: Any = None) -> Any:
+    """Divergences of positions times T², their mean for each example."""
     squared = ops.square(number_like(temperature, values))
     return mean_over_positions(squared * values, mask)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.losses.logit.chunks import Partition, each, partition, total, with_slope
+from keras_kd.losses.logit.chunks import Partition, Slope, partition, total, with_slope
 
 
 def odds(logits: Any, labels: Any, temperature: Any) -> tuple[Any, Partition]:
@@ -106,15 +106,15 @@ def large_decoupled(
                 rest -= ops.exp(part_p.log_softmax(t)) * of_p
                 return ops.where(classes == labels, of_target, rest)
 
-            slope = each(of_slice, teacher, student, classes=True)
+            slope = Slope(of_slice, (teacher, student), classes=True)
             if not learned:
-                return slope, None
+                return slope
             with_log, own_p, cross, own_q = more
             unsure = ops.sigmoid(ahead_p) * ops.sigmoid(-ahead_p)
             turned = by_others * (own_q - cross) + too_much * (ahead_q - own_q)
             turned += by_others * (with_log - others_gap * own_p)
             turned += by_target * unsure * (ahead_p - ahead_q) * (ahead_p - own_p)
-            return slope, -ops.sum(turned) / temperature
+            return slope._replace(by_temperature=-ops.sum(turned) / temperature)
 
         return ops.concatenate([target_gap, others_gap], axis=-1), backward
 
@@ -151,12 +151,12 @@ def large_soft_cross_entropy(
                 log_p, log_q = logarithms(*slices)
                 return ops.exp(log_q) * scale - ops.exp(log_p) * scale
 
-            slope = each(of_slice, teacher, student)
+            slope = Slope(of_slice, (teacher, student))
             if not learned:
-                return slope, None
+                return slope
             both, own_p, own_q = more
             turned = upstream * (own_q + entropy - both - entropy * own_p)
-            return slope, -ops.sum(turned) / temperature
+            return slope._replace(by_temperature=-ops.sum(turned) / temperature)
 
         return entropy, backward
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.losses.logit.chunks import each, partition, total, with_slope
+from keras_kd.losses.logit.chunks import Slope, partition, total, with_slope
 from keras_kd.losses.logit.pearson import Cosine, moments
 from keras_kd.losses.logit.rows import centred_over_rows
 
@@ -39,7 +39,7 @@ class Pair:
         """The sum over slices of `of_slice(p, q)`."""
         return total(lambda *z: of_slice(*self._probabilities(*z)), *self.logits)
 
-    def slopes(self, by_probability: Callable[..., Any]) -> tuple[Any, Any]:
+    def slopes(self, by_probability: Callable[..., Any]) -> Slope:
         """The slopes by the student's logits and by the temperature.
 
         Args:
@@ -67,12 +67,12 @@ class Pair:
             p, q = self._probabilities(*logits)
             return q * (by_probability(p, q)[1] - mean) / self.temperature
 
-        slope = each(of_slice, *self.logits)
+        slope = Slope(of_slice, self.logits, ready=mean)
         if not self.learned:
-            return slope, None
+            return slope
         sides: tuple[Any, ...] = (more[:3], more[3:])
         turned = sum(with_log - own * entropy for own, with_log, entropy in sides)
-        return slope, -ops.sum(turned) / self.temperature
+        return slope._replace(by_temperature=-ops.sum(turned) / self.temperature)
 
     def _probabilities(self, *logits):
         return [
@@ -103,6 +103,12 @@ def large_class_gap(
 ) -> Any:
     """`‖PᵀP − QᵀQ‖²`, a scalar; the arguments are those of `Pair`."""
 
+    return with_slope(class_gap(learned), student, temperature, teacher, kept)
+
+
+def class_gap(learned: bool) -> Callable[..., Any]:
+    """`large_class_gap` as a formula for `with_slope`."""
+
     def formula(student, temperature, teacher, kept):
         pair = Pair(teacher, student, kept, temperature, learned)
         crossed, gaps, boths = pair.total(row_products)
@@ -122,13 +128,19 @@ def large_class_gap(
 
         return squared_class_gap(crossed, gaps, boths), backward
 
-    return with_slope(formula, student, temperature, teacher, kept)
+    return formula
 
 
 def large_batch_gaps(
     teacher: Any, student: Any, kept: Any, temperature: Any, learned: bool
 ) -> Any:
     """`‖PPᵀ − QQᵀ‖²` row by row, `(rows,)`; the arguments are those of `Pair`."""
+
+    return with_slope(batch_gaps(learned), student, temperature, teacher, kept)
+
+
+def batch_gaps(learned: bool) -> Callable[..., Any]:
+    """`large_batch_gaps` as a formula for `with_slope`."""
 
     def formula(student, temperature, teacher, kept):
         pair = Pair(teacher, student, kept, temperature, learned)
@@ -145,7 +157,7 @@ def large_batch_gaps(
 
         return squared_batch_gaps(crossed), backward
 
-    return with_slope(formula, student, temperature, teacher, kept)
+    return formula
 
 
 def large_correlations(

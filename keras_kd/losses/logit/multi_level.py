@@ -17,8 +17,13 @@ from typing import Any
 from keras import ops
 
 from keras_kd.hyperparameters import Hyperparameter
-from keras_kd.losses.logit.chunks import as_rows, is_large, learns
-from keras_kd.losses.logit.kl import kl_divergence, standardize_logits
+from keras_kd.losses.logit.chunks import as_rows, is_large, learns, like_positions
+from keras_kd.losses.logit.kl import (
+    kl_divergence,
+    scaled_back,
+    standardize_logits,
+)
+from keras_kd.losses.logit.large_levels import large_levels
 from keras_kd.losses.logit.large_relations import (
     large_batch_gaps,
     large_class_gap,
@@ -133,6 +138,11 @@ def batch_correlation(
     else:
         p, q = (probabilities(z, temperature, kept) for z in (teacher, student))
         gaps = squared_batch_gaps(row_products(p, q)[0])
+    return _of_examples(gaps, student, kept)
+
+
+def _of_examples(gaps, student, kept):
+    """The gaps of rows as values of examples, whose mean is their sum over the rows."""
     values = sum_of_each_example(gaps, student)
     examples = ops.cast(ops.shape(student)[0], values.dtype)
     return values * ops.divide_no_nan(examples, ops.sum(kept))
@@ -205,6 +215,8 @@ class MultiLevelKD(DistillationLoss):
         self.check_shapes(teacher.shape, student.shape)
         levels = [self.base_temperature, *self.temperatures]
         related = levels if self.every_temperature else levels[:1]
+        if is_large(student) and fewer_rows_than_classes(student):
+            return self._large(teacher, student, levels, len(related), mask)
         values = [
             relation(teacher, student, temperature, mask)
             for temperature in related
@@ -213,6 +225,20 @@ class MultiLevelKD(DistillationLoss):
         if self.standardize:
             teacher, student = standardize_logits(teacher), standardize_logits(student)
         values += [kl_divergence(teacher, student, t, mask) for t in levels]
+        return sum(values)
+
+    def _large(self, teacher, student, levels, related, mask):
+        """The same over very many classes, with one gradient for all of it."""
+        teacher, student = comparable("MultiLevelKD", teacher, student)
+        kept = counting(student, mask)
+        levels = [number_like(temperature, student) for temperature in levels]
+        found = large_levels(teacher, student, kept, levels, related, self.standardize)
+        values = [
+            scaled_back(like_positions(value, student), temperature, mask)
+            for value, temperature in zip(found.divergences, levels, strict=True)
+        ]
+        values += [x[0] / student.shape[-1] for x in found.class_gaps]
+        values += [_of_examples(x, student, kept) for x in found.batch_gaps]
         return sum(values)
 
     def get_config(self):

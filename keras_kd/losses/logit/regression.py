@@ -11,8 +11,8 @@ from typing import Any
 from keras import ops
 
 from keras_kd.losses.logit.chunks import (
+    Slope,
     as_rows,
-    each,
     is_large,
     like_positions,
     total,
@@ -107,7 +107,7 @@ def _of_gaps(value, slope, teacher, student):
 
         def backward(upstream):
             upstream = ops.expand_dims(upstream / classes, -1)
-            return each(lambda t, s: slope(s - t) * upstream, teacher, student), None
+            return Slope(lambda t, s: slope(s - t) * upstream, (teacher, student))
 
         return sums / classes, backward
 

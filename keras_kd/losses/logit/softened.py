@@ -16,8 +16,8 @@ from keras import ops
 
 from keras_kd.losses.logit.chunks import (
     Partition,
+    Slope,
     as_rows,
-    each,
     finite,
     is_large,
     learns,
@@ -71,7 +71,7 @@ def softened_divergence(
     learned = learns(temperature)
     temperature = number_like(temperature, student)
     if is_large(student):
-        formula = _sliced(divergence, standardize, learned)
+        formula = sliced(divergence, standardize, learned)
         values = with_slope(formula, as_rows(student), temperature, as_rows(teacher))
         return like_positions(values, student)
     if standardize:
@@ -152,8 +152,8 @@ def _scale(logits, temperature, standardize):
     return _Scale(temperature * deviation, deviation, mean, pull)
 
 
-def _sliced(divergence: Divergence, standardize: bool, learned: bool):
-    """The formula for `with_slope`."""
+def sliced(divergence: Divergence, standardize: bool, learned: bool):
+    """A divergence over very many classes, as a formula for `with_slope`."""
 
     def formula(student, temperature, teacher):
         own_p = _scale(teacher, temperature, standardize)
@@ -192,7 +192,7 @@ def _sliced(divergence: Divergence, standardize: bool, learned: bool):
                 slope = (by_q - ops.exp(log_q) * sum_q) * (upstream / q_of.temperature)
                 return slope if pull is None else slope + pull * (s - own_q.mean)
 
-            return each(slope, teacher, student), slope_t
+            return Slope(slope, (teacher, student), by_temperature=slope_t)
 
         return ops.squeeze(value, -1), backward
 

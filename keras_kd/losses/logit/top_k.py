@@ -104,10 +104,9 @@ def _large_of_all(student, largest, whole, each):
 
         def backward(upstream):
             mass, even = (ops.expand_dims(upstream, -1) * x for x in (whole, each))
-            slope = chunks.each(
-                lambda z: ops.exp(part.log_softmax(z)) * mass - even, student
+            return chunks.Slope(
+                lambda z: ops.exp(part.log_softmax(z)) * mass - even, (student,)
             )
-            return slope, None
 
         values = whole * part.log_total - each * sums
         return ops.squeeze(values, -1), backward

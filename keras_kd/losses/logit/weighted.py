@@ -15,7 +15,13 @@ from typing import Any
 
 from keras import ops
 
-from keras_kd.losses.logit.chunks import as_rows, is_large, learns, like_positions
+from keras_kd.losses.logit.chunks import (
+    after,
+    as_rows,
+    is_large,
+    learns,
+    like_positions,
+)
 from keras_kd.losses.logit.labels import class_numbers, cross_entropy, is_class
 from keras_kd.losses.logit.large_labels import (
     large_cross_entropy,
@@ -73,10 +79,9 @@ def weighted_soft_label(
     temperature = number_like(temperature, student)
     logits = teacher, ops.stop_gradient(student)
     if is_large(student):
-        teacher, rows = as_rows(teacher), as_rows(student)
-        soft = large_soft_cross_entropy(teacher, rows, temperature, learned)
-        numbers = ops.reshape(numbers, (-1, 1))
-        hard = [large_cross_entropy(as_rows(z), numbers) for z in logits]
+        soft, *hard = _large(
+            *map(as_rows, (*logits, student)), numbers, temperature, learned
+        )
         soft, *hard = (like_positions(x[:, 0], student) for x in (soft, *hard))
     else:
         soft = _soft_cross_entropy(teacher / temperature, student / temperature)
@@ -85,6 +90,16 @@ def weighted_soft_label(
     behind = hard[1] / (hard[0] + 1e-7)
     values = -ops.expm1(-behind) * ops.square(temperature) * soft
     return mean_over_positions(values, mask)
+
+
+def _large(teacher, fixed, student, numbers, temperature, learned):
+    """The soft and the two hard cross-entropies, one after the other: see `after`."""
+    numbers = ops.reshape(numbers, (-1, 1))
+    of_teacher = large_cross_entropy(teacher, numbers)
+    of_student = large_cross_entropy(fixed, after(numbers, of_teacher))
+    temperature = after(temperature, of_student)
+    soft = large_soft_cross_entropy(teacher, student, temperature, learned)
+    return soft, of_teacher, of_student
 
 
 def _soft_cross_entropy(teacher, student):
