@@ -79,9 +79,8 @@ def weighted_soft_label(
     temperature = number_like(temperature, student)
     logits = teacher, ops.stop_gradient(student)
     if is_large(student):
-        soft, *hard = _large(
-            *map(as_rows, (*logits, student)), numbers, temperature, learned
-        )
+        rows = [as_rows(z) for z in (*logits, student)]
+        soft, *hard = _large(rows, numbers, temperature, learned)
         soft, *hard = (like_positions(x[:, 0], student) for x in (soft, *hard))
     else:
         soft = _soft_cross_entropy(teacher / temperature, student / temperature)
@@ -92,8 +91,9 @@ def weighted_soft_label(
     return mean_over_positions(values, mask)
 
 
-def _large(teacher, fixed, student, numbers, temperature, learned):
+def _large(rows, numbers, temperature, learned):
     """The soft and the two hard cross-entropies, one after the other: see `after`."""
+    teacher, fixed, student = rows
     numbers = ops.reshape(numbers, (-1, 1))
     of_teacher = large_cross_entropy(teacher, numbers)
     of_student = large_cross_entropy(fixed, after(numbers, of_teacher))
