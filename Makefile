@@ -46,6 +46,7 @@ benchmark: $(READY)
 	@$(BIN)/python benchmarks/step_overhead.py
 	@$(BIN)/python benchmarks/phone.py
 	@$(BIN)/python benchmarks/vocabulary.py
+	@$(BIN)/python benchmarks/stored_teacher.py
 	@$(BIN)/python benchmarks/leaderboard.py --budget-minutes 40
 
 golden: $(READY)

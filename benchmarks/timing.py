@@ -22,16 +22,27 @@ def rounds(
     candidates: Mapping[str, Callable[[], None]], repeats: int, warmup: int = 1
 ) -> dict[str, list[float]]:
     """CPU seconds of each candidate in each round."""
+    return clocked(candidates, repeats, warmup)[0]
+
+
+def clocked(
+    candidates: Mapping[str, Callable[[], None]], repeats: int, warmup: int = 1
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """CPU seconds and wall seconds of each candidate in each round."""
     names = list(candidates)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    clocks = (time.process_time, time.perf_counter)
+    seconds: tuple[dict[str, list[float]], ...] = tuple(
+        {name: [] for name in names} for _ in clocks
+    )
     for turn in range(warmup + repeats):
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             gc.collect()
-            start = time.process_time()
+            starts = [clock() for clock in clocks]
             candidates[name]()
             if turn >= warmup:
-                seconds[name].append(time.process_time() - start)
+                for taken, clock, start in zip(seconds, clocks, starts, strict=True):
+                    taken[name].append(clock() - start)
         print(".", end="", flush=True)
     print()
     return seconds
@@ -56,10 +67,13 @@ def versions() -> dict[str, str]:
     }
 
 
-def write(name: str, result: dict, table: str) -> None:
-    """`results/<name>.json` and `.md`, for README and for the next run to compare."""
-    RESULTS.mkdir(exist_ok=True)
+def write(
+    name: str, result: dict, table: str, folder: Path = RESULTS, told: bool = True
+) -> None:
+    """`<name>.json` and `.md`, for README and for the next run to compare."""
+    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"versions": versions(), **result}, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
-    (RESULTS / f"{name}.md").write_text(table)
-    print(f"\n{table}\nwritten to {RESULTS / name}.md and .json")
+    (folder / f"{name}.json").write_text(text + "\n")
+    (folder / f"{name}.md").write_text(table)
+    if told:
+        print(f"\n{table}\nwritten to {folder / name}.md and .json")

@@ -22,12 +22,14 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
         losses,
         methods,
         schedules,
+        store,
     )
     from keras_kd import in_place as in_place
     from keras_kd.distiller import Distiller
     from keras_kd.metrics import Agreement, TeacherStudentKL
     from keras_kd.objective.balance import MagnitudeBalance
     from keras_kd.objective.strength import DynamicStrength
+    from keras_kd.store import StoredTeacher
     from keras_kd.taps import FeatureExtractor
     from keras_kd.targets import pack_targets, unpack_targets
     from keras_kd.teachers import EnsembleTeacher, FrozenTeacher, SelfTeacher
@@ -43,6 +45,7 @@ __all__ = [
     "FrozenTeacher",
     "MagnitudeBalance",
     "SelfTeacher",
+    "StoredTeacher",
     "TeacherStudentKL",
     "callbacks",
     "compress",
@@ -53,5 +56,6 @@ __all__ = [
     "methods",
     "pack_targets",
     "schedules",
+    "store",
     "unpack_targets",
 ]

@@ -19,6 +19,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_kd.callbacks.epochs import counting_epochs, epoch_counter
+from keras_kd.feeding import fed
 from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.metrics import (
     TeacherMetric,
@@ -185,8 +186,12 @@ class Distiller(keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, *args, **kwargs):
         before = self.stage
+        given = counting_epochs(self, self.epoch, args, kwargs)
+        taps = self._taps_of_teacher()
+        if taps and self.teacher is not None and self.teacher.runs_ahead:
+            given = fed(self.teacher, taps, given)
         try:
-            return super().fit(**counting_epochs(self, self.epoch, args, kwargs))
+            return super().fit(**given)
         finally:
             self.enter(before)
 
@@ -254,7 +259,8 @@ class Distiller(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        step = current_step()
+        # Under several replicas Keras builds losses on a batch as it arrives.
+        y, step = unpack_targets(y)[0], current_step()
         if step is None or step.student is None or not training:
             hard = self._hard_loss(y, y_pred, sample_weight, training)
             return hard + self._penalties(self.student)
@@ -286,7 +292,8 @@ class Distiller(keras.Model):
             student = output_features(y_pred)
             for metric in self.teacher_metrics:
                 metric.update_state(teacher[metric.output], student[metric.output])
-        return super().compute_metrics(x, y, y_pred, sample_weight)
+        labels, _ = unpack_targets(y)
+        return super().compute_metrics(x, labels, y_pred, sample_weight)
 
     def get_config(self):
         return {
@@ -306,6 +313,12 @@ class Distiller(keras.Model):
                 config[key], custom_objects
             )
         return cls(None, **config)
+
+    def _taps_of_teacher(self):
+        """All that a step may read, whatever the stage."""
+        taps = teacher_taps(self.terms)
+        taps += [self.strength.output] if self.strength else []
+        return [*taps, *(metric.output for metric in self.teacher_metrics)]
 
     def _live_features(self, x):
         """The teacher's features, outside the tape; None if it is the student."""

@@ -26,14 +26,22 @@ def epoch_counter() -> keras.Variable:
 
 
 class EpochCounter(keras.callbacks.Callback):
-    """Assigns the epoch to a variable as each begins, `initial_epoch` included."""
+    """Assigns the epoch to a variable as each begins, `initial_epoch` included.
 
-    def __init__(self, counter: keras.Variable):
+    Args:
+        counter: of `epoch_counter`.
+        passes: what counts the passes over the training data, such as the `epochs` of
+            a store's dataset: its `next` is the epoch as well. Defaults to None.
+    """
+
+    def __init__(self, counter: keras.Variable, passes: Any = None):
         super().__init__()
-        self.counter = counter
+        self.counter, self.passes = counter, passes
 
     def on_epoch_begin(self, epoch, logs=None):
         self.counter.assign(epoch)
+        if self.passes is not None:
+            self.passes.next = epoch
 
 
 def counting_epochs(
@@ -53,7 +61,12 @@ def counting_epochs(
     """
     given = dict(_FIT.bind(model, *args, **kwargs).arguments)
     del given["self"]
-    callbacks, counting = given.get("callbacks"), EpochCounter(counter)
+    passes = getattr(given.get("x"), "epochs", None)
+    passes = passes if hasattr(passes, "next") else None
+    if passes is not None:
+        # Such a dataset shuffles by itself; Keras would warn that it does not.
+        given.setdefault("shuffle", False)
+    callbacks, counting = given.get("callbacks"), EpochCounter(counter, passes)
     if isinstance(callbacks, keras.callbacks.CallbackList):
         # Keras takes it as it is, and so may the next `fit`.
         theirs = [c for c in callbacks.callbacks if not isinstance(c, EpochCounter)]

@@ -7,10 +7,16 @@ import importlib.metadata
 from collections.abc import Callable
 from typing import Any
 
-from keras_kd.cli import values
+from keras_kd.cli import label_arguments, values
+from keras_kd.cli.shared_arguments import (
+    DATA,
+    SAMPLES,
+    as_json,
+    default,
+    image_size,
+    overwrite,
+)
 
-DATA = "a folder of images by class, an .npz file, or a name such as digits"
-SAMPLES = f"{DATA}; the .npz may hold arrays by input name, and labels as y"
 DEFAULT_RECIPES = "float32,float16,dynamic_int8,int8"
 
 
@@ -50,11 +56,9 @@ def _distill(add: Callable[..., Any]) -> None:
     add("--student", required=True, metavar="S.keras", help="model to train")
     add("--data", required=True, metavar="D", help=DATA)
     add("--out", required=True, metavar="DIR", help="folder for the results")
-    add("--epochs", type=int, default=30, metavar="N", help=_default("30"))
-    add("--batch-size", type=int, default=128, metavar="N", help=_default("128"))
-    add(
-        "--learning-rate", type=float, default=1e-3, metavar="F", help=_default("0.001")
-    )
+    add("--epochs", type=int, default=30, metavar="N", help=default("30"))
+    add("--batch-size", type=int, default=128, metavar="N", help=default("128"))
+    add("--learning-rate", type=float, default=1e-3, metavar="F", help=default("0.001"))
     add(
         "--method",
         action="append",
@@ -77,21 +81,21 @@ def _distill(add: Callable[..., Any]) -> None:
         type=float,
         default=4.0,
         metavar="F",
-        help=_default("4", "of the soft targets"),
+        help=default("4", "of the soft targets"),
     )
     add(
         "--weight",
         type=float,
         default=0.9,
         metavar="F",
-        help=_default("0.9", "of the soft targets"),
+        help=default("0.9", "of the soft targets"),
     )
     add(
         "--hard-loss-weight",
         type=float,
         default=0.1,
         metavar="F",
-        help=_default("0.1", "of the labels"),
+        help=default("0.1", "of the labels"),
     )
     add(
         "--hint",
@@ -106,13 +110,18 @@ def _distill(add: Callable[..., Any]) -> None:
         type=float,
         default=100.0,
         metavar="F",
-        help=_default("100", "of each hint"),
+        help=default("100", "of each hint"),
     )
     add(
         "--labelled",
         type=int,
         metavar="N",
         help="keep so many labels, and let the teacher speak about the other images",
+    )
+    add(
+        "--store",
+        metavar="DIR",
+        help="train on what `keras-kd label` wrote; the teacher runs on the test alone",
     )
     add(
         "--no-baseline",
@@ -126,9 +135,9 @@ def _distill(add: Callable[..., Any]) -> None:
         metavar="A,B",
         help=f"files to write, or none; {DEFAULT_RECIPES} unless given",
     )
-    add("--seed", type=int, default=0, metavar="N", help=_default("0"))
-    _image_size(add)
-    _overwrite(add)
+    add("--seed", type=int, default=0, metavar="N", help=default("0"))
+    image_size(add)
+    overwrite(add)
     add("--quiet", action="store_true", help="print only what went wrong")
 
 
@@ -154,7 +163,7 @@ def _export(add: Callable[..., Any]) -> None:
         type=values.batch_size,
         default=argparse.SUPPRESS,
         metavar="N|dynamic",
-        help=_default("1, of .onnx files dynamic,"),
+        help=default("1, of .onnx files dynamic,"),
     )
     add("--onnx", action="store_true", help="write .onnx files")
     add(
@@ -173,8 +182,8 @@ def _export(add: Callable[..., Any]) -> None:
     )
     add("--mean", type=float, metavar="F", help="of pixels 0 to 255, for the client")
     add("--std", type=float, metavar="F", help="of pixels 0 to 255, for the client")
-    _image_size(add)
-    _overwrite(add)
+    image_size(add)
+    overwrite(add)
 
 
 def _verify(add: Callable[..., Any]) -> None:
@@ -217,7 +226,7 @@ def _verify(add: Callable[..., Any]) -> None:
         help="gate: nothing computed in floats, save at float inputs and outputs",
     )
     add("--int8-strict", action="store_true", help="gate: and not there either")
-    _image_size(add)
+    image_size(add)
     add(
         "--html",
         type=values.file_of(".html"),
@@ -247,9 +256,9 @@ def _benchmark(add: Callable[..., Any]) -> None:
         type=values.integers,
         default=[1, 2],
         metavar="1,2",
-        help=_default("1,2"),
+        help=default("1,2"),
     )
-    _json(add)
+    as_json(add)
 
 
 def _report(add: Callable[..., Any]) -> None:
@@ -262,6 +271,14 @@ def _taps(add: Callable[..., Any]) -> None:
 
 COMMANDS: dict[str, tuple[str, Callable[[Callable[..., Any]], None]]] = {
     "distill": ("train a student with its teacher", _distill),
+    "label": (
+        "write a teacher's outputs into a store, once for all epochs",
+        label_arguments.label,
+    ),
+    "store": (
+        "tell what a store holds, or compare it with its teacher",
+        label_arguments.store,
+    ),
     "export": ("write a model to .tflite or .onnx files", _export),
     "verify": ("compare a file with its model, and hold it to limits", _verify),
     "benchmark": ("measure a .tflite or .onnx file", _benchmark),
@@ -274,24 +291,3 @@ COMMANDS: dict[str, tuple[str, Callable[[Callable[..., Any]], None]]] = {
 def _wide(prog: str) -> argparse.HelpFormatter:
     """Names and help in one line each."""
     return argparse.HelpFormatter(prog, max_help_position=30)
-
-
-def _image_size(add: Callable[..., Any]) -> None:
-    add(
-        "--image-size",
-        type=values.size,
-        metavar="HxW",
-        help="resize the images; the model's own size unless given",
-    )
-
-
-def _overwrite(add: Callable[..., Any]) -> None:
-    add("--overwrite", action="store_true", help="replace earlier results")
-
-
-def _json(add: Callable[..., Any]) -> None:
-    add("--json", action="store_true", help="print JSON instead of a table")
-
-
-def _default(value: str, what: str = "") -> str:
-    return f"{what}, {value} unless given" if what else f"{value} unless given"

@@ -6,22 +6,19 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
-
 from keras_kd import export
 from keras_kd.cli import text
 from keras_kd.cli.export_command import export_files
-from keras_kd.cli.inputs import input_size, load_data, load_model
+from keras_kd.cli.inputs import load_data
+from keras_kd.cli.label_command import label, store
 from keras_kd.cli.taps import list_taps
 from keras_kd.cli.terms import chosen_terms
 from keras_kd.cli.verify_command import verify
 from keras_kd.datasets import hide_labels
 from keras_kd.export.page import read_report, write_report
-from keras_kd.probabilities import ends_in_probabilities
-from keras_kd.teachers import FrozenTeacher
-from keras_kd.types import OUTPUT
 from keras_kd.workflow import distill_to_folder
 from keras_kd.workflow.folder import summary, table
+from keras_kd.workflow.inputs import as_frozen, input_size, load_model
 
 Arguments = argparse.Namespace
 
@@ -35,7 +32,7 @@ def distill(arguments: Arguments, typed: str) -> int:
         data = hide_labels(data, arguments.labelled, arguments.seed)
     terms = chosen_terms(arguments)
     report = distill_to_folder(
-        as_frozen(teacher, student),
+        as_frozen(teacher, input_size(student)),
         student,
         data,
         arguments.out,
@@ -45,6 +42,7 @@ def distill(arguments: Arguments, typed: str) -> int:
         batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate,
         seed=arguments.seed,
+        store=arguments.store,
         baseline=not arguments.no_baseline,
         recipes=arguments.recipes,
         overwrite=arguments.overwrite,
@@ -103,19 +101,11 @@ def taps(arguments: Arguments, typed: str) -> int:
 
 COMMANDS: dict[str, Callable[[Arguments, str], int]] = {
     "distill": distill,
+    "label": label,
+    "store": store,
     "export": export_files,
     "verify": verify,
     "benchmark": benchmark,
     "report": report,
     "taps": taps,
 }
-
-
-def as_frozen(teacher: keras.Model, student: keras.Model) -> FrozenTeacher:
-    """The teacher at its own resolution, and as logits if it ends in a softmax."""
-    size = input_size(teacher)
-    return FrozenTeacher(
-        teacher,
-        size=None if size == input_size(student) else size,
-        from_probabilities=ends_in_probabilities(teacher, OUTPUT),
-    )

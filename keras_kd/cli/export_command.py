@@ -12,13 +12,14 @@ import numpy as np
 
 from keras_kd import export
 from keras_kd.cli import text
-from keras_kd.cli.inputs import Samples, load_model, load_samples
+from keras_kd.cli.inputs import Samples, load_samples
 from keras_kd.export.metadata import Metadata
 from keras_kd.export.onnx import export_onnx
 from keras_kd.export.recipes import Recipe, get_recipe
 from keras_kd.export.tflite.export import AUTO
 from keras_kd.validation import destination
 from keras_kd.workflow.folder import table
+from keras_kd.workflow.inputs import load_model
 
 NOT_FOR_ONNX = ("io", "float_softmax")
 

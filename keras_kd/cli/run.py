@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             typed = shlex.join(["keras-kd", *argv])
             return commands.COMMANDS[arguments.command](arguments, typed)
     except KeyboardInterrupt:
-        _say(f"stopped. {kept(getattr(arguments, 'out', None))}")
+        tell = ranges_kept if arguments.command == "label" else kept
+        _say(f"stopped. {tell(getattr(arguments, 'out', None))}")
         return STOPPED
     except BrokenPipeError:  # `keras-kd … | head`
         with contextlib.suppress(OSError, ValueError):
@@ -82,6 +83,22 @@ def kept(out: Any) -> str:
     if not files:
         return "Nothing was written."
     return f"In {path} are kept: {', '.join(files)}."
+
+
+def ranges_kept(out: Any) -> str:
+    """What a labelling that was stopped left behind."""
+    from keras_kd.store.checksums import done_ranges
+    from keras_kd.store.manifest import Manifest
+
+    try:
+        manifest = Manifest.read(Path(out))
+        done = len(done_ranges(Path(out), manifest))
+    except (OSError, ValueError):
+        return "Nothing was written."
+    return (
+        f"In {out} are kept: {done} of {manifest.layout.ranges} ranges. The same "
+        "command goes on with the rest."
+    )
 
 
 def one_line(error: BaseException) -> str:

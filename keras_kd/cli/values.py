@@ -80,3 +80,15 @@ def file_of(suffix: str) -> Callable[[str], str]:
         return text
 
     return path
+
+
+def by_name(text: str) -> str | dict[str, str]:
+    """`"output=float32,body=int8"` as a dict; a single word stays one."""
+    if "=" not in text:
+        return text
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    if not all(name and value for name, _, value in pairs):
+        raise argparse.ArgumentTypeError(
+            f"expected a word, or TAP=WORD,..., received {text!r}"
+        )
+    return {name: value for name, _, value in pairs}

@@ -12,7 +12,7 @@ import keras
 
 from keras_kd import export
 from keras_kd.cli import text
-from keras_kd.cli.inputs import Samples, load_model, load_samples
+from keras_kd.cli.inputs import Samples, load_samples
 from keras_kd.cli.verify_text import verification_text
 from keras_kd.export.benchmark.latency import LatencyComparison, compare_latency
 from keras_kd.export.page import verification_page
@@ -21,6 +21,7 @@ from keras_kd.export.verify import gate
 from keras_kd.export.verify.junit import junit
 from keras_kd.export.verify.reference import float_reference
 from keras_kd.validation import positive_int
+from keras_kd.workflow.inputs import load_model
 
 GATE_FAILED = 1
 

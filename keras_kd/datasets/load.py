@@ -99,9 +99,9 @@ def _dataset(
         raise ValueError(f"{name!r} has no test images, or no labels for them.")
     return Dataset(
         name=name,
-        x_train=_resized(scaled("x_train", parts.x_train), image_size),
+        x_train=resized(scaled("x_train", parts.x_train), image_size),
         y_train=parts.y_train,
-        x_test=_resized(scaled("x_test", test_images), image_size),
+        x_test=resized(scaled("x_test", test_images), image_size),
         y_test=test_labels,
         class_names=tuple(parts.class_names),
     )
@@ -127,7 +127,7 @@ def _split(parts: Parts, test_fraction: float, seed: int) -> Parts:
     )
 
 
-def _resized(x: np.ndarray, image_size: tuple[int, int] | None) -> np.ndarray:
+def resized(x: np.ndarray, image_size: tuple[int, int] | None) -> np.ndarray:
     if image_size is None or x.shape[1:3] == image_size:
         return x
     from keras import ops

@@ -17,7 +17,7 @@ import numpy as np
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-ROUNDS = 4
+ROUNDS = 8
 
 
 def bits(key: int, *counters: Any) -> np.ndarray:
@@ -40,6 +40,25 @@ def bits(key: int, *counters: Any) -> np.ndarray:
 def uniform(key: int, *counters: Any) -> np.ndarray:
     """Float64 numbers from 0, included, to 1, excluded, as `bits` takes counters."""
     return (bits(key, *counters) >> np.uint64(11)) * 2.0**-53
+
+
+def uniform32(key: int, *counters: Any) -> np.ndarray:
+    """`uniform` as float32 numbers, which rounding does not bring up to 1."""
+    return ((bits(key, *counters) >> np.uint64(40)) * 2.0**-24).astype("float32")
+
+
+def beta(alpha: float, key: int, *counters: Any) -> np.ndarray:
+    """Float64 numbers of the distribution Beta(alpha, alpha), as `bits` takes counters.
+
+    λ = g₁ / (g₁ + g₂)          g₁, g₂ ~ Gamma(alpha), by their logarithms
+
+    Reference:
+        Marsaglia, Tsang. A Simple Method for Generating Gamma Variables. ACM TOMS
+        2000. https://doi.org/10.1145/358407.358414
+    """
+    first, second = (_log_gamma(alpha, key, turn, *counters) for turn in (0, 1))
+    # Both may be below the smallest float; their ratio is not.
+    return 1.0 / (1.0 + np.exp(np.clip(second - first, -700.0, 700.0)))
 
 
 def seeds(key: int, *counters: Any) -> np.ndarray:
@@ -86,6 +105,25 @@ def permuted(places: Any, count: int, key: int) -> np.ndarray:
         values[outside] = scrambled(values[outside])
         outside = values >= count
     return values.astype("int64")
+
+
+def _log_gamma(alpha: float, key: int, *counters: Any) -> np.ndarray:
+    """Logarithms of Gamma(alpha): from Gamma(alpha + 1), by the power 1/alpha."""
+    d = alpha + 1.0 - 1.0 / 3.0
+    c = 1.0 / np.sqrt(9.0 * d)
+    place = np.broadcast_arrays(*counters)
+    drawn = np.full(place[0].shape, np.nan)
+    turn = 0
+    while np.isnan(drawn).any():
+        a, b, u = (1.0 - uniform(key, *place, turn, part) for part in range(3))
+        normal = np.sqrt(-2.0 * np.log(a)) * np.cos(2.0 * np.pi * b)
+        v = np.maximum(1.0 + c * normal, 0.0) ** 3
+        with np.errstate(divide="ignore"):
+            taken = np.log(u) < 0.5 * normal**2 + d - d * v + d * np.log(v)
+            value = np.log(d * v)
+        drawn = np.where(np.isnan(drawn) & taken & (v > 0), value, drawn)
+        turn += 1
+    return drawn + np.log(1.0 - uniform(key, *place, 0, 3)) / alpha
 
 
 def _mixed(state: np.ndarray) -> np.ndarray:

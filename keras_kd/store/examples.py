@@ -1,95 +1,48 @@
-"""The data that a teacher labels, by the number of each example."""
+"""The data that a teacher labels, in the forms that people have them."""
 
 from __future__ import annotations
 
-import abc
 from typing import Any
 
 import keras
-import numpy as np
+import tensorflow as tf
 
-
-class Examples(abc.ABC):
-    """Examples with numbers from 0 on, read in any order.
-
-    A subclass gives `count` and `__call__`; one that can only be read in order gives
-    `in_order` in its place.
-    """
-
-    count: int
-
-    @abc.abstractmethod
-    def __call__(self, ids: np.ndarray) -> tuple[Any, Any]:
-        """Examples by number.
-
-        Args:
-            ids: int array `(batch,)`.
-
-        Returns:
-            `(x, y)`: structures of arrays whose first axis is the batch's; `y` is
-            None where there are no labels.
-        """
-
-    def spec(self) -> tuple[Any, Any]:
-        """`(x, y)` as structures of `keras.KerasTensor` with an open batch axis."""
-        x, y = self(np.zeros(1, "int64"))
-
-        def opened(array):
-            return keras.KerasTensor((None, *array.shape[1:]), array.dtype.name)
-
-        return keras.tree.map_structure(opened, x), (
-            None if y is None else keras.tree.map_structure(opened, y)
-        )
-
-
-class ArrayExamples(Examples):
-    """Arrays in memory or mapped from a file.
-
-    Args:
-        x: array, or a structure of arrays, of one length.
-        y: the labels likewise, or None. Defaults to None.
-
-    Raises:
-        ValueError: where the lengths differ, or there are no examples.
-    """
-
-    def __init__(self, x: Any, y: Any = None):
-        self.x = keras.tree.map_structure(_indexable, x)
-        self.y = None if y is None else keras.tree.map_structure(_indexable, y)
-        lengths = [len(array) for array in keras.tree.flatten((self.x, self.y))
-                   if array is not None]  # fmt: skip
-        if not lengths or len(set(lengths)) > 1 or not lengths[0]:
-            raise ValueError(
-                "The data must be arrays of one length, at least 1. "
-                f"Received the lengths {lengths}."
-            )
-        self.count = lengths[0]
-
-    def __call__(self, ids):
-        def taken(array):
-            return array[ids]
-
-        x = keras.tree.map_structure(taken, self.x)
-        return x, None if self.y is None else keras.tree.map_structure(taken, self.y)
+from keras_kd.store.numbered import ArrayExamples as ArrayExamples
+from keras_kd.store.numbered import Examples as Examples
+from keras_kd.store.numbered import ItemExamples as ItemExamples
+from keras_kd.store.numbered import is_sliced
+from keras_kd.store.streams import StreamExamples as StreamExamples
 
 
 def as_examples(data: Any) -> Examples:
-    """Data as people have it: `x`, `(x, y)`, or `Examples`.
+    """Data as people have it, as `Examples`.
+
+    Args:
+        data: array, dict or list of arrays (x alone); `(x, y)` or `(x, y,
+            sample_weight)`; a `tf.data.Dataset` or `keras.utils.PyDataset`, which are
+            read in their order; a `keras_kd` dataset, whose training part is taken;
+            an object with `__len__` and `__getitem__`; or `Examples`.
 
     Raises:
         TypeError: for anything else.
+        ValueError: where there are no examples, or their number is not known.
     """
     if isinstance(data, Examples):
         return data
-    if isinstance(data, tuple) and len(data) == 2:
+    if isinstance(data, tuple) and 2 <= len(data) <= 3:
         return ArrayExamples(*data)
-    if isinstance(data, (np.ndarray, dict)):
+    if isinstance(data, (tf.data.Dataset, keras.utils.PyDataset)):
+        return StreamExamples(data)
+    if hasattr(data, "x_train") and hasattr(data, "y_train"):
+        return ArrayExamples(data.x_train, data.y_train)
+    structure = isinstance(data, (dict, list)) and len(data) > 0
+    if structure or hasattr(data, "__array__") or is_sliced(data):
         return ArrayExamples(data)
+    if hasattr(data, "__len__") and hasattr(data, "__getitem__"):
+        if not isinstance(data, (str, bytes, tuple, dict, list)):
+            return ItemExamples(data)
     raise TypeError(
-        "`data` must be an array, a pair (x, y) of arrays, or Examples. "
+        "`data` must be an array, (x, y), (x, y, sample_weight), a tf.data.Dataset, a "
+        "keras.utils.PyDataset, or an object with a length and items. "
         f"Received: {type(data).__name__}."
     )
-
-
-def _indexable(array):
-    return array if isinstance(array, np.ndarray) else np.asarray(array)

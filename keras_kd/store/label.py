@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from keras_kd.store.augment import Views, as_views
-from keras_kd.store.batches import view_batches
-from keras_kd.store.examples import Examples, as_examples
-from keras_kd.store.fields import Leaf, Whole
-from keras_kd.store.layout import MANIFEST, Layout, done_mark
-from keras_kd.store.manifest import Manifest
-from keras_kd.store.ranges import RangeWriter
+from keras_kd.store.labelling import Labelling
+from keras_kd.store.planning import Precision, as_shard
 from keras_kd.store.stored import StoredTeacher
-from keras_kd.teachers import Teacher, as_teacher
-from keras_kd.types import OUTPUT, Features, Tap
+from keras_kd.types import OUTPUT, Tap
 
 
 def label(
@@ -29,101 +17,83 @@ def label(
     data: Any,
     directory: str | os.PathLike[str],
     taps: Sequence[Tap] = (OUTPUT,),
+    top_k: int | None = None,
     views: int = 1,
     augment: Any = None,
-    precision: str = "float16",
+    precision: Precision = None,
+    temperature: float = 1.0,
     batch_size: int = 64,
     seed: int = 0,
+    shard: str | tuple[int, int] = "0/1",
     range_rows: int = 1024,
-) -> StoredTeacher:
-    """Write what a teacher leaves at its taps, for each view of each example."""
-    teacher, examples = as_teacher(teacher), as_examples(data)
-    folder, making = Path(directory), as_views(augment)
-    manifest = Manifest(
-        Layout(examples.count, views, range_rows),
-        _leaves(teacher, examples, taps, precision),
-        batch_size,
-        seed,
-        identities={"augment": making.identity()},
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / MANIFEST).exists():
-        manifest.write(folder)
-    undone = [
-        number
-        for number in range(manifest.layout.ranges)
-        if not done_mark(folder, number).exists()
-    ]
-    writer = RangeWriter(folder, manifest)
-    try:
-        taught = taught_batches(teacher, examples, making, manifest, undone)
-        for number in undone:
-            for rows in manifest.layout.batches(number, batch_size):
-                writer.write(rows, next(taught))
-            writer.finish(number)
-    finally:
-        writer.close()
-    return StoredTeacher(folder)
+    verbose: int = 1,
+) -> StoredTeacher | None:
+    """Write what a teacher leaves at its taps, for each view of each example.
 
+        row = view · examples + example
 
-def taught_batches(
-    teacher: Teacher,
-    examples: Examples,
-    making: Views,
-    manifest: Manifest,
-    numbers: Sequence[int],
-) -> Iterator[dict[str, np.ndarray]]:
-    """What the teacher leaves in the batches of some ranges, in their order.
+    Killed at any point and called again with the same arguments, it goes on where it
+    was, and ends in the same bytes. Arguments, data or a teacher other than those the
+    store was begun with are refused. Rows are labelled in ranges; shards of them may
+    be labelled at once, by any processes that see the directory. The bytes are those
+    of one process, as far as the engine's arithmetic does not depend on how many
+    threads it has.
 
-    Yields:
-        Dict from a leaf's stem to an array `(batch, …)`.
+    Args:
+        teacher: a `keras.Model`, a `FrozenTeacher` or an `EnsembleTeacher`. Its
+            engine, if it has a choice, is the one the store was begun with.
+        data: array or dict of arrays; `(x, y)`; a `tf.data.Dataset`, a `PyDataset` or
+            an object with a length and items. Labels are not needed.
+        directory: path of the store's folder.
+        taps: which of the teacher's features are kept. Defaults to the output alone.
+        top_k: int, how many of the largest classes are kept of an output, with the
+            mass of the others. Defaults to None: all.
+        views: int, how many views of each example. Defaults to 1.
+        augment: how views are made: an `Augmentation`, `MixUp`, `CutMix`, a Keras
+            layer, or a function `augment(x, seed)`. Defaults to None: the examples as
+            they are.
+        precision: `"float32"`, `"float16"`, `"int8"` (features) or `"compact"` (the
+            top k), for all taps, or a dict by tap. One word for all means to each tap
+            what there is of it. Defaults to None: `"compact"` for the top k,
+            `"float16"` for the rest.
+        temperature: positive float, at which the top k are exact. Defaults to 1.
+        batch_size: int, examples that the teacher sees together. Defaults to 64.
+        seed: int, of the views. Defaults to 0.
+        shard: `"i/N"` or `(i, N)`, which part of the ranges is labelled here, counted
+            from 0. Defaults to `"0/1"`: all.
+        range_rows: int, rows that are finished, or lost, together; rounded up to whole
+            batches. Defaults to 1024.
+        verbose: int, 0 for silence, 1 for an estimate of the bytes and the time, and
+            the progress. Defaults to 1.
+
+    Returns:
+        A `StoredTeacher`; None where ranges of other shards are still to come.
+
+    Raises:
+        ValueError: for an argument out of range, a tap that is not there, a teacher
+            that cannot label, or a directory that holds the targets of something
+            else.
+        StoreBusyError: a RuntimeError, where another process writes the same ranges.
+        StoreFullError: an OSError, where the disk has no room; what was done is kept.
+
+    Example:
+
+    ```python
+    store = label(teacher, (images, labels), "targets", top_k=3, verbose=0)
+    dataset = store.dataset((images, labels), batch_size=16)
+    distiller = Distiller(store, student, methods.hinton())
+    ```
+
+    Reference:
+        Shen, Xing. A Fast Knowledge Distillation Framework for Visual Recognition.
+        ECCV 2022. https://arxiv.org/abs/2112.01528
     """
-
-    def places():
-        for number in numbers:
-            for rows in manifest.layout.batches(number, manifest.batch_size):
-                yield manifest.layout.place(np.arange(rows.start, rows.stop))
-
-    vector = tf.TensorSpec((None,), "int64")
-    views = view_batches(
-        tf.data.Dataset.from_generator(places, output_signature=(vector, vector)),
-        examples, making, manifest.seed,
+    part = as_shard(shard)
+    labelling = Labelling(
+        teacher, data, directory,
+        taps=taps, top_k=top_k, views=views, augment=augment, precision=precision,
+        temperature=temperature, batch_size=batch_size, seed=seed,
+        range_rows=range_rows, verbose=verbose,
     )  # fmt: skip
-
-    def teach(batch):
-        return by_stem(teacher(batch["x"], manifest.taps), manifest.leaves)
-
-    if teacher.runs_ahead:
-        views = views.map(teach, num_parallel_calls=tf.data.AUTOTUNE)
-        yield from views.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
-        return
-    step = tf.function(teach)
-    for batch in views.prefetch(tf.data.AUTOTUNE):
-        yield {stem: tensor.numpy() for stem, tensor in step(batch).items()}
-
-
-def by_stem(features: Features, leaves: Sequence[Leaf]) -> dict[str, Any]:
-    """Features as a flat dict, by the names of their files."""
-    found = {}
-    for leaf in leaves:
-        value = features[leaf.tap]
-        for key in leaf.path:
-            value = value[key]
-        found[leaf.stem] = value
-    return found
-
-
-def _leaves(
-    teacher: Teacher, examples: Examples, taps: Sequence[Tap], precision: str
-) -> tuple[Leaf, ...]:
-    """A field for each tensor that the teacher leaves at the taps."""
-    spec = teacher.spec(examples.spec()[0], taps)
-    leaves: list[Leaf] = []
-    for tap in dict.fromkeys(taps):
-        for path, tensor in keras.tree.flatten_with_path(spec[tap]):
-            stem = re.sub(r"[^\w@.-]+", "_", "_".join(map(str, (tap, *path))))
-            taken = {leaf.stem for leaf in leaves}
-            stem = stem if stem not in taken else f"{stem}_{len(leaves)}"
-            kept = precision if tensor.dtype.startswith("float") else tensor.dtype
-            leaves.append(Leaf(tap, tuple(path), Whole(tensor.shape[1:], kept), stem))
-    return tuple(leaves)
+    complete = labelling.run(part)["complete"]
+    return StoredTeacher(directory, check=False) if complete else None

@@ -74,3 +74,8 @@ def done_mark(folder: Path, number: int) -> Path:
 def lock_file(folder: Path, number: int) -> Path:
     """The file whose lock its writer holds."""
     return folder / LOCKS / f"{number:08d}.lock"
+
+
+def store_lock(folder: Path) -> Path:
+    """The file whose lock is held by who makes or closes the store."""
+    return folder / LOCKS / "store.lock"

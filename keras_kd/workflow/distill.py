@@ -13,11 +13,14 @@ from keras_kd import export, methods
 from keras_kd.callbacks import StudentCheckpoint
 from keras_kd.datasets import Dataset
 from keras_kd.export.recipes import Recipe, RecipeLike, get_recipe
+from keras_kd.store.stored import StoredTeacher
+from keras_kd.store.views import Views
 from keras_kd.teachers import as_teacher
 from keras_kd.types import Number
 from keras_kd.validation import unique_names
 from keras_kd.workflow.comparison import by_class, disagreements
 from keras_kd.workflow.folder import ResultFolder
+from keras_kd.workflow.labelling.views import views_to_train_on
 from keras_kd.workflow.run import Run
 from keras_kd.workflow.training import (
     Augment,
@@ -43,6 +46,7 @@ def distill_to_folder(
     learning_rate: float = 1e-3,
     seed: int | Sequence[int] = 0,
     augment: Augment | None = None,
+    store: str | os.PathLike[str] | StoredTeacher | None = None,
     baseline: bool = True,
     recipes: Sequence[RecipeLike] = ("float32", "float16", "dynamic_int8", "int8"),
     overwrite: bool = False,
@@ -76,6 +80,9 @@ def distill_to_folder(
             Defaults to `methods.hinton`.
         hard_loss_weight: non-negative float or schedule. Defaults to 0.1.
         batch_size, learning_rate, augment: as in `train`.
+        store: `StoredTeacher`, or the path of its folder: the student and the
+            baseline train on its views and targets, and the teacher runs for the
+            report alone. Defaults to None: the teacher runs in every step.
         seed: int, or several: then accuracies are means over them, and the files
             come from the first. Defaults to 0.
         baseline: bool. Whether to train the baseline. Defaults to True.
@@ -106,9 +113,14 @@ def distill_to_folder(
     """
     chosen = [get_recipe(recipe) for recipe in recipes]
     unique_names("Recipes", [recipe.name for recipe in chosen])
+    teacher = as_teacher(teacher)
+    views: Augment | Views | None = augment
+    if store is not None:
+        store = store if isinstance(store, StoredTeacher) else StoredTeacher(store)
+        views = views_to_train_on(store, teacher, augment)
     # Before the folder is touched: wrong input ends here.
     run = Run(
-        as_teacher(teacher),
+        teacher,
         student,
         terms or methods.hinton,
         dataset,
@@ -117,7 +129,8 @@ def distill_to_folder(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        augment=augment,
+        augment=views,
+        store=store,
     )
     check_fits("student", run.student, dataset)
     if baseline:

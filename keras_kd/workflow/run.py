@@ -30,7 +30,7 @@ class Run:
         dataset: a `Dataset`.
         hard_loss_weight: float or schedule.
         seeds: list of int.
-        **arguments: `train`'s: epochs, batch_size, learning_rate, augment.
+        **arguments: `train`'s: epochs, batch_size, learning_rate, augment, store.
 
     Raises:
         ValueError: where they do not fit together.
@@ -69,7 +69,8 @@ class Run:
         student = self.make_student()
         self.initial[seed] = student.get_weights()
         terms = self.make_terms()
-        return Distiller(self.teacher, student, terms, self.hard_loss_weight)
+        teacher = self.arguments.get("store") or self.teacher
+        return Distiller(teacher, student, terms, self.hard_loss_weight)
 
     def alone(self, seed: int) -> keras.Model:
         """The student of a seed as it was before its training."""
@@ -88,7 +89,7 @@ class Run:
         """The lines of the report on how it was trained."""
         terms = [f"{term.name} × {float(term.weight):g}" for term in self.first.terms]
         given = dict(self.arguments)
-        augment = given.pop("augment")
+        augment, store = given.pop("augment"), given.pop("store", None)
         several = f"; the files come from seed {self.seeds[0]}"
         return {
             "terms": ", ".join(terms),
@@ -97,6 +98,7 @@ class Run:
             "steps": self.steps,
             "optimizer": "Adam, cosine schedule to zero",
             "augmentation": "none" if augment is None else str(augment),
+            **({} if store is None else {"targets": f"from the store {store.name}"}),
             "seeds": ", ".join(map(str, self.seeds))
             + (several if len(self.seeds) > 1 else ""),
         }

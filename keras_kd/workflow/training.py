@@ -15,6 +15,8 @@ from keras_kd.callbacks import ProgressLines
 from keras_kd.datasets import UNLABELLED, Dataset
 from keras_kd.distiller import Distiller
 from keras_kd.probabilities import ends_in_probabilities
+from keras_kd.store.stored import StoredTeacher
+from keras_kd.store.views import Views
 from keras_kd.teachers import as_teacher
 from keras_kd.types import OUTPUT
 from keras_kd.validation import callable_or_none, positive, positive_int
@@ -30,7 +32,8 @@ def train(
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     seed: int = 0,
-    augment: Augment | None = None,
+    augment: Augment | Views | None = None,
+    store: StoredTeacher | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
 ) -> dict[str, list[float]]:
@@ -52,7 +55,10 @@ def train(
         learning_rate: float, at the start. Defaults to 0.001.
         seed: int, of the order of images and of their augmentation. Defaults to 0.
         augment: function `(images, seed) -> images` of tensors, such as an
-            `Augmentation`. Defaults to None.
+            `Augmentation`; with a store, what its views were made by. Defaults to
+            None.
+        store: `StoredTeacher` of the training images, whose views and targets are
+            trained on. Defaults to None: the teacher runs.
         callbacks: Keras callbacks.
         verbose: 0 for silence, 1 for about ten lines, 2 for a line per epoch.
             Defaults to 1.
@@ -84,14 +90,22 @@ def train(
         metrics=[LabelledAccuracy() if distilled else "accuracy"],
         jit_compile=False,  # on a CPU, compiling takes longer than it saves
     )
-    rows = np.arange(len(dataset.x_train))
     if not distilled:
-        rows = rows[dataset.labelled]
         require_labels(dataset)
+    if store is not None and (distilled or dataset.labelled.all()):
+        data = store.dataset(
+            (dataset.x_train, dataset.y_train.astype("int32")),
+            batch_size=batch_size, seed=seed, augment=augment, targets=distilled,
+        )  # fmt: skip
+    else:
+        _refuse_views(dataset, augment)
+        rows = np.arange(len(dataset.x_train))
+        rows = rows if distilled else rows[dataset.labelled]
+        data = batches(dataset, rows, batch_size, seed, augment)
     history = model.fit(
-        batches(dataset, rows, batch_size, seed, augment),
+        data,
         epochs=epochs,
-        steps_per_epoch=steps,
+        steps_per_epoch=steps if store is None or data.cardinality() < 0 else None,
         validation_data=_test_batches(dataset),
         callbacks=[*callbacks, *_progress(epochs, verbose)],
         shuffle=False,  # `batches` did
@@ -212,6 +226,15 @@ def require_labels(dataset: Dataset) -> None:
         raise ValueError(
             f"{dataset.name!r} has no labelled training image, without which a model "
             "cannot learn by itself: pass `baseline=False`, or train a Distiller."
+        )
+
+
+def _refuse_views(dataset: Dataset, augment: Any) -> None:
+    """A model without a teacher cannot see a store's views of the labelled alone."""
+    if isinstance(augment, Views):
+        raise ValueError(
+            f"Some images of {dataset.name!r} have no label, and the store's views are "
+            "of all: pass `baseline=False`, or label without an augmentation."
         )
 
 

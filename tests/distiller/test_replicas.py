@@ -5,7 +5,9 @@ import pytest
 from tests.replicas import run_on_two_devices
 
 SCRIPT = """
-from keras_kd import Agreement, DistillationTerm, Distiller, methods
+from keras_kd import (
+    Agreement, DistillationTerm, Distiller, FrozenTeacher, methods
+)
 from keras_kd.objective.balance import MagnitudeBalance
 from keras_kd.callbacks import Stage, Stages
 from keras_kd.schedules import LinearWarmup
@@ -16,14 +18,14 @@ x = rng.normal(size=(64, 8, 8, 3)).astype("float32")
 y = rng.integers(0, 5, 64)
 weight = np.linspace(0.5, 1.5, 64).astype("float32")
 
-def train(strategy, gap=0.1, stages=(), **joined):
+def train(strategy, gap=0.1, stages=(), engine="tensorflow", **joined):
     with strategy.scope():
         student = cnn("s")
         student.get_layer("bn").trainable = False
         keras.utils.set_random_seed(3)
         ramp = keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.0)
         distiller = Distiller(
-            cnn("t", 8, seed=1),
+            FrozenTeacher(cnn("t", 8, seed=1), engine=engine),
             student,
             [*methods.hinton(weight=ramp),
              DistillationTerm("mse", "gap", "gap", weight=gap, name="gap")],
@@ -50,6 +52,7 @@ def compare(**settings):
         np.testing.assert_allclose(logs_one[key], logs_two[key], rtol=1e-4, err_msg=key)
 
 compare()
+compare(engine="litert")
 compare(
     gap=LinearWarmup(0.2, epochs=4),
     stages=[Stage(1, ["gap"], ["c"]), Stage()],

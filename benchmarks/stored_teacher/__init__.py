@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/stored_teacher.py`: one measurement a file."""
