@@ -4,6 +4,8 @@ import copy
 import importlib
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -251,6 +253,17 @@ def test_the_start_of_workers_does_not_count(parts, monkeypatch):
     assert found["allowed"] == pytest.approx(2**0.75)
     assert found["of what was allowed"] == pytest.approx(2**-0.25)
     assert workers.cores() >= 1 and str(workers.cores()) in workers.machine()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux has it")
+def test_one_worker_has_one_core(parts):
+    workers = parts["workers"]
+    every = workers.cores()
+    with workers.on_cores(1):
+        code = "import os; print(len(os.sched_getaffinity(0)))"
+        told = subprocess.check_output([sys.executable, "-c", code])
+        assert workers.cores() == int(told) == 1
+    assert workers.cores() == every
 
 
 def test_what_is_lost_is_told_in_deviations_of_a_seed(parts):

@@ -12,7 +12,7 @@ from timing import clocked, ratio
 
 from keras_kd import FrozenTeacher
 from keras_kd.store import label
-from keras_kd.store.readiness import CALIBRATED_ON, COMPARED_ON
+from keras_kd.store.labelling.readiness import CALIBRATED_ON, COMPARED_ON
 
 from .task import BATCH, Task, compiled, keras_own, ours, student
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def workers(task: Task) -> dict[str, Any]:
     Each takes a short and a long labelling, and the rate is that of the rows that the
     long one has more: so the start of the processes does not count.
     """
-    few, many = (256, 512) if task.repeats < 5 else (1024, 5120)
+    few, many = (256, 512) if task.repeats < 5 else (1024, 9216)
     turns, seconds = (1, 0.5) if task.repeats < 5 else (3, 4.0)
     rates: dict[str, list[float]] = {"1": [], "2": []}
     alone: dict[str, list[float]] = {"1": [], "2": []}
@@ -74,12 +76,13 @@ def labelled(folder: Path, rows: int, count: str, turn: int) -> float:
         *("--workers", count, "--engine", "tensorflow", "--range-rows", "128"),
     ]
     begin = time.perf_counter()
-    subprocess.run(
-        command,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, **ONE_THREAD},
-    )
+    with on_cores(int(count)):
+        subprocess.run(
+            command,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **ONE_THREAD},
+        )
     return time.perf_counter() - begin
 
 
@@ -89,16 +92,17 @@ def batches_a_second(folder: Path, count: int, seconds: float) -> float:
     path = os.pathsep.join([benchmarks, *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "stored_teacher.alone"]
     command += [str(folder / "teacher.keras"), str(seconds)]
-    running = [
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
-        )
-        for _ in range(count)
-    ]
+    with on_cores(count):
+        running = [
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": path},
+            )
+            for _ in range(count)
+        ]
     told = []
     try:
         for process in running:
@@ -112,6 +116,23 @@ def batches_a_second(folder: Path, count: int, seconds: float) -> float:
             process.kill()
             process.wait()
     return sum(told)
+
+
+@contextlib.contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """What is started inside has as many cores, where the system can say so.
+
+    One worker would otherwise take all of them for its threads.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(own)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def cores() -> int:

@@ -9,12 +9,12 @@ from typing import Any
 
 from keras_kd.cli import text
 from keras_kd.store import StoredTeacher, verify_store
-from keras_kd.store.augment import as_views
-from keras_kd.store.checksums import done_ranges
-from keras_kd.store.damage import find_damages
-from keras_kd.store.examples import as_examples
+from keras_kd.store.data.examples import as_examples
+from keras_kd.store.labelling.readiness import calibrate
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.readiness import calibrate
+from keras_kd.store.rows.checksums import done_ranges
+from keras_kd.store.rows.damage import find_damages
+from keras_kd.store.views.augment import as_views
 from keras_kd.workflow.folder import table
 from keras_kd.workflow.labelling import LabelJob, label_with_ray, label_with_workers
 

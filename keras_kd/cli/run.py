@@ -87,8 +87,8 @@ def kept(out: Any) -> str:
 
 def ranges_kept(out: Any) -> str:
     """What a labelling that was stopped left behind."""
-    from keras_kd.store.checksums import done_ranges
     from keras_kd.store.manifest import Manifest
+    from keras_kd.store.rows.checksums import done_ranges
 
     try:
         manifest = Manifest.read(Path(out))

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from keras_kd.store.labelling import Labelling
-from keras_kd.store.planning import Precision, as_shard
+from keras_kd.store.labelling.labelling import Labelling
+from keras_kd.store.labelling.planning import Precision, as_shard
 from keras_kd.store.stored import StoredTeacher
 from keras_kd.types import OUTPUT, Tap
 

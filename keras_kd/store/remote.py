@@ -17,13 +17,13 @@ from typing import Any
 import keras
 
 from keras_kd.files import written_together
-from keras_kd.store.checksums import Mark, done_ranges, is_complete
-from keras_kd.store.damage import Damage, DamagedStoreError
-from keras_kd.store.full_disk import StoreFullError
 from keras_kd.store.layout import CHECKSUMS, LOCKS, MANIFEST, store_lock
-from keras_kd.store.locks import locked
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.rows_file import CHUNK, RowsFile, rows_files
+from keras_kd.store.rows.checksums import Mark, done_ranges, is_complete
+from keras_kd.store.rows.damage import Damage, DamagedStoreError
+from keras_kd.store.rows.full_disk import StoreFullError
+from keras_kd.store.rows.locks import locked
+from keras_kd.store.rows.rows_file import CHUNK, RowsFile, rows_files
 
 TEXTS = (MANIFEST, CHECKSUMS)
 

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from keras_kd.store.checksums import done_ranges, is_sound
-from keras_kd.store.damage import (
+from keras_kd.store.fields import Whole
+from keras_kd.store.layout import CHECKSUMS
+from keras_kd.store.manifest import Manifest
+from keras_kd.store.reading.dataset import dataset_of
+from keras_kd.store.remote import is_url, local_copy
+from keras_kd.store.rows.checksums import done_ranges, is_sound
+from keras_kd.store.rows.damage import (
     DamagedStoreError,
     checksums_damage,
     file_damages,
     find_damages,
 )
-from keras_kd.store.dataset import dataset_of
-from keras_kd.store.fields import Whole
-from keras_kd.store.gathering import rows_of
-from keras_kd.store.layout import CHECKSUMS
-from keras_kd.store.manifest import Manifest
-from keras_kd.store.remote import is_url, local_copy
-from keras_kd.store.rows_file import rows_files
+from keras_kd.store.rows.gathering import rows_of
+from keras_kd.store.rows.rows_file import rows_files
 from keras_kd.taps import TapError, output_features
 from keras_kd.teachers import Teacher
 from keras_kd.types import OUTPUT

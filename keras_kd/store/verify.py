@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store import counter_random
-from keras_kd.store.augment import as_views
-from keras_kd.store.batches import views_spec
-from keras_kd.store.changes import changes_of_identities
-from keras_kd.store.examples import Examples, as_examples
+from keras_kd.store.data.examples import Examples, as_examples
 from keras_kd.store.fields import Field, Leaf
-from keras_kd.store.fingerprints import of_examples, of_teacher
+from keras_kd.store.identity.changes import changes_of_identities
+from keras_kd.store.identity.fingerprints import of_examples, of_teacher
+from keras_kd.store.labelling.readiness import calibrate, refuse_what_cannot_label
+from keras_kd.store.labelling.teaching import by_stem, views_at
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.readiness import calibrate, refuse_what_cannot_label
+from keras_kd.store.reading.batches import views_spec
 from keras_kd.store.stored import StoredTeacher
-from keras_kd.store.teaching import by_stem, views_at
-from keras_kd.store.views import Views
+from keras_kd.store.views import counter_random
+from keras_kd.store.views.augment import as_views
+from keras_kd.store.views.views import Views
 from keras_kd.taps import is_output
 from keras_kd.teachers import Teacher, as_teacher
 from keras_kd.validation import positive_int

@@ -14,7 +14,7 @@ from keras_kd.callbacks import StudentCheckpoint
 from keras_kd.datasets import Dataset
 from keras_kd.export.recipes import Recipe, RecipeLike, get_recipe
 from keras_kd.store.stored import StoredTeacher
-from keras_kd.store.views import Views
+from keras_kd.store.views.views import Views
 from keras_kd.teachers import as_teacher
 from keras_kd.types import Number
 from keras_kd.validation import unique_names

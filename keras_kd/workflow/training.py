@@ -16,7 +16,7 @@ from keras_kd.datasets import UNLABELLED, Dataset
 from keras_kd.distiller import Distiller
 from keras_kd.probabilities import ends_in_probabilities
 from keras_kd.store.stored import StoredTeacher
-from keras_kd.store.views import Views
+from keras_kd.store.views.views import Views
 from keras_kd.teachers import as_teacher
 from keras_kd.types import OUTPUT
 from keras_kd.validation import callable_or_none, positive, positive_int

@@ -7,7 +7,7 @@ import pytest
 
 from keras_kd.store import StoredTeacher
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.ranges import RangeWriter
+from keras_kd.store.rows.ranges import RangeWriter
 
 
 def label(out, *more, data="data.npz"):

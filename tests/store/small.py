@@ -6,11 +6,11 @@ import signal
 
 import numpy as np
 
-from keras_kd.store.creation import create
 from keras_kd.store.fields import Int8, Leaf, Whole
 from keras_kd.store.layout import Layout
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.ranges import RangeWriter
+from keras_kd.store.rows.creation import create
+from keras_kd.store.rows.ranges import RangeWriter
 
 BATCH = 3
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_kd.store import colour, geometry
-from keras_kd.store.augmentation import DRAWS, Augmentation
+from keras_kd.store.views import colour, geometry
+from keras_kd.store.views.augmentation import DRAWS, Augmentation
 from tests.store.views_of import pixels, views_of
 
 

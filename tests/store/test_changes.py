@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_kd.store.changes import refuse_changes, refuse_other
-from keras_kd.store.examples import as_examples
+from keras_kd.store.data.examples import as_examples
 from keras_kd.store.fields import Leaf, field_for
-from keras_kd.store.fingerprints import of_examples, of_function, of_teacher
+from keras_kd.store.identity.changes import refuse_changes, refuse_other
+from keras_kd.store.identity.fingerprints import of_examples, of_function, of_teacher
 from keras_kd.store.layout import Layout
 from keras_kd.store.manifest import Manifest
 from keras_kd.teachers import FrozenTeacher

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_kd.store import counter_random
+from keras_kd.store.views import counter_random
 
 
 def test_the_numbers_are_the_published_ones():

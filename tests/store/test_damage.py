@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_kd import store
-from keras_kd.store.damage import DamagedStoreError
+from keras_kd.store.rows.damage import DamagedStoreError
 from keras_kd.store.stored import StoredTeacher
 from tests.models import cnn
 from tests.store.small import contents, label, manifest

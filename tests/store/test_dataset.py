@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from keras_kd.store import label
-from keras_kd.store.augmentation import Augmentation
-from keras_kd.store.dataset import stored_batches
-from keras_kd.store.examples import as_examples
-from keras_kd.store.mixing import MixUp
-from keras_kd.store.views import AsTheyAre
+from keras_kd.store.data.examples import as_examples
+from keras_kd.store.reading.dataset import stored_batches
+from keras_kd.store.views.augmentation import Augmentation
+from keras_kd.store.views.mixing import MixUp
+from keras_kd.store.views.views import AsTheyAre
 from keras_kd.teachers import Teacher
 from tests.store.views_of import pixels
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_kd.store.examples import ItemExamples, as_examples
-from keras_kd.store.gathering import rows_of
-from keras_kd.store.streams import StreamExamples
+from keras_kd.store.data.examples import ItemExamples, as_examples
+from keras_kd.store.data.streams import StreamExamples
+from keras_kd.store.rows.gathering import rows_of
 from tests.store.views_of import pixels
 
 X, Y = pixels(11), np.arange(11)

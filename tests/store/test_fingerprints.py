@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.store import fingerprints
-from keras_kd.store.examples import as_examples
+from keras_kd.store.data.examples import as_examples
 from keras_kd.store.fields import TopK
-from keras_kd.store.fingerprints import of_examples, of_function, of_teacher
+from keras_kd.store.identity import fingerprints
+from keras_kd.store.identity.fingerprints import of_examples, of_function, of_teacher
 from keras_kd.teachers import EnsembleTeacher, FrozenTeacher, SelfTeacher, Teacher
 from tests.models import Subclassed, cnn
 

@@ -8,10 +8,10 @@ import subprocess
 
 import pytest
 
-from keras_kd.store.checksums import done_ranges
-from keras_kd.store.creation import create
-from keras_kd.store.full_disk import StoreFullError
-from keras_kd.store.ranges import RangeWriter
+from keras_kd.store.rows.checksums import done_ranges
+from keras_kd.store.rows.creation import create
+from keras_kd.store.rows.full_disk import StoreFullError
+from keras_kd.store.rows.ranges import RangeWriter
 from tests.store.small import (
     contents,
     forked,

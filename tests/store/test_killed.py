@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_kd.store.checksums import done_ranges
+from keras_kd.store.rows.checksums import done_ranges
 from keras_kd.store.stored import StoredTeacher
 from tests.store.small import (
     begun,

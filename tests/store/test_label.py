@@ -8,10 +8,10 @@ import pytest
 
 from keras_kd import Distiller, EnsembleTeacher, FrozenTeacher, SelfTeacher, methods
 from keras_kd.store import Augmentation, StoredTeacher, StoreFullError, label
-from keras_kd.store.estimate import store_bytes
-from keras_kd.store.planning import as_shard
-from keras_kd.store.ranges import RangeWriter
-from keras_kd.store.readiness import sample
+from keras_kd.store.labelling.estimate import store_bytes
+from keras_kd.store.labelling.planning import as_shard
+from keras_kd.store.labelling.readiness import sample
+from keras_kd.store.rows.ranges import RangeWriter
 from tests.store.labelled import contents, images, network
 
 SMALL = {"batch_size": 16, "range_rows": 20, "verbose": 0}

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from keras_kd.store.creation import create
 from keras_kd.store.layout import LOCKS
-from keras_kd.store.locks import StoreBusyError, locked
-from keras_kd.store.ranges import RangeWriter
+from keras_kd.store.rows.creation import create
+from keras_kd.store.rows.locks import StoreBusyError, locked
+from keras_kd.store.rows.ranges import RangeWriter
 from tests.store.small import begun, contents, label, manifest, write_range
 
 needs_fork = [

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.store.augmentation import Augmentation
-from keras_kd.store.examples import ItemExamples
-from keras_kd.store.mixing import CutMix, MixUp
+from keras_kd.store.data.examples import ItemExamples
+from keras_kd.store.views.augmentation import Augmentation
+from keras_kd.store.views.mixing import CutMix, MixUp
 from tests.store.views_of import pixels, views_of
 
 SEED, COUNT = 3, 12

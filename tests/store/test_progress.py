@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
-from keras_kd.store import progress as module
-from keras_kd.store.progress import Progress, duration, size_of
+from keras_kd.store.labelling.labelling import progress as module
+from keras_kd.store.labelling.progress import Progress, duration, size_of
 
 
 class Terminal(io.StringIO):

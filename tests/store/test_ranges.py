@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from keras_kd.store import ranges, rows_file
-from keras_kd.store.checksums import Mark, done_ranges, is_complete
-from keras_kd.store.creation import create
 from keras_kd.store.layout import done_mark
-from keras_kd.store.ranges import RangeWriter
+from keras_kd.store.rows import ranges, rows_file
+from keras_kd.store.rows.checksums import Mark, done_ranges, is_complete
+from keras_kd.store.rows.creation import create
+from keras_kd.store.rows.ranges import RangeWriter
 from keras_kd.store.stored import StoredTeacher
 from tests.store.small import contents, features, label, manifest, write_range
 

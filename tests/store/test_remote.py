@@ -11,8 +11,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from keras_kd import store
 from keras_kd.store import remote
-from keras_kd.store.damage import DamagedStoreError
-from keras_kd.store.full_disk import StoreFullError
+from keras_kd.store.rows.damage import DamagedStoreError
+from keras_kd.store.rows.full_disk import StoreFullError
 from keras_kd.store.stored import StoredTeacher
 from tests.models import cnn
 from tests.store.small import contents, features, label, manifest

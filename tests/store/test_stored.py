@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from keras_kd import DistillationTerm, Distiller, FrozenTeacher, losses, methods
-from keras_kd.store import rows_file
-from keras_kd.store.creation import create
 from keras_kd.store.fields import Leaf, Whole
 from keras_kd.store.layout import Layout
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.ranges import RangeWriter
+from keras_kd.store.rows import rows_file
+from keras_kd.store.rows.creation import create
+from keras_kd.store.rows.ranges import RangeWriter
 from keras_kd.store.stored import StoredTeacher
 from keras_kd.targets import pack_targets
 from tests.models import cnn

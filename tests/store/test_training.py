@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from keras_kd import Distiller, losses
 from keras_kd.store import label
-from keras_kd.store.augmentation import Augmentation
-from keras_kd.store.mixing import MixUp
+from keras_kd.store.views.augmentation import Augmentation
+from keras_kd.store.views.mixing import MixUp
 from keras_kd.terms import DistillationTerm
 from tests.models import cnn, cross_entropy
 from tests.store.views_of import pixels

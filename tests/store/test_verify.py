@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_kd.store import StoredTeacher, label
-from keras_kd.store.rows_file import rows_files
+from keras_kd.store.rows.rows_file import rows_files
 from keras_kd.store.verify import StoreCheck, verify_store
 from keras_kd.teachers import FrozenTeacher
 from tests.models import cnn

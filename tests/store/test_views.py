@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_kd.store.augment import as_views
-from keras_kd.store.augmentation import Augmentation
-from keras_kd.store.functions import EachBatch
-from keras_kd.store.keras_layers import KerasLayers
-from keras_kd.store.mixing import CutMix, MixUp
+from keras_kd.store.views.augment import as_views
+from keras_kd.store.views.augmentation import Augmentation
+from keras_kd.store.views.functions import EachBatch
+from keras_kd.store.views.keras_layers import KerasLayers
+from keras_kd.store.views.mixing import CutMix, MixUp
 from keras_kd.workflow import Augmentation as OfTheWorkflow
 from tests.store.views_of import pixels, views_of
 

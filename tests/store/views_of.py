@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store.augment import as_views
-from keras_kd.store.batches import view_batches
-from keras_kd.store.examples import as_examples
+from keras_kd.store.data.examples import as_examples
+from keras_kd.store.reading.batches import view_batches
+from keras_kd.store.views.augment import as_views
 
 
 def pixels(count=12, size=8, channels=3, seed=0):

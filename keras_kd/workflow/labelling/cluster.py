@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_kd.engines.engine import cores
-from keras_kd.store.locks import StoreBusyError
-from keras_kd.store.progress import Progress, duration
-from keras_kd.store.ranges import RangeWriter
+from keras_kd.store.labelling.progress import Progress, duration
+from keras_kd.store.rows.locks import StoreBusyError
+from keras_kd.store.rows.ranges import RangeWriter
 from keras_kd.store.stored import StoredTeacher
 from keras_kd.validation import positive_int
 from keras_kd.workflow.labelling.job import LabelJob

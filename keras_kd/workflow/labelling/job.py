@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from keras_kd.store.augmentation import Augmentation
-from keras_kd.store.labelling import Labelling
-from keras_kd.store.mixing import CutMix, MixUp
-from keras_kd.store.planning import Precision, as_shard
-from keras_kd.store.views import Views
+from keras_kd.store.labelling.labelling import Labelling
+from keras_kd.store.labelling.planning import Precision, as_shard
+from keras_kd.store.views.augmentation import Augmentation
+from keras_kd.store.views.mixing import CutMix, MixUp
+from keras_kd.store.views.views import Views
 from keras_kd.teachers import FrozenTeacher
 from keras_kd.types import OUTPUT
 from keras_kd.workflow.arrays import data_to_label

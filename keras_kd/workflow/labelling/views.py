@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_kd.store.augmentation import Augmentation
-from keras_kd.store.fingerprints import of_teacher
+from keras_kd.store.identity.fingerprints import of_teacher
 from keras_kd.store.stored import StoredTeacher
-from keras_kd.store.views import Views
+from keras_kd.store.views.augmentation import Augmentation
+from keras_kd.store.views.views import Views
 from keras_kd.teachers import Teacher
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_kd.engines.engine import cores
-from keras_kd.store.estimate import outlook
+from keras_kd.store.labelling.estimate import outlook
+from keras_kd.store.labelling.progress import Progress, duration
 from keras_kd.store.layout import CHECKSUMS, DONE, MANIFEST
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.progress import Progress, duration
 from keras_kd.store.stored import StoredTeacher
 from keras_kd.validation import positive_int
 from keras_kd.workflow.labelling.job import LabelJob

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store.numbered import Examples
-from keras_kd.store.views import Views
+from keras_kd.store.data.numbered import Examples
+from keras_kd.store.views.views import Views
 
 TRIED = 2
 """How many examples are made twice, to see whether views can be made again."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store import colour, counter_random, geometry
-from keras_kd.store.views import AUGMENTATION, Views, each_image
+from keras_kd.store.views import colour, counter_random, geometry
+from keras_kd.store.views.views import AUGMENTATION, Views, each_image
 from keras_kd.validation import non_negative, one_of, share
 
 # A new use gets a new number, so that the others' draws stay as they are.

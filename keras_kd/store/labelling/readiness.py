@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store.examples import Examples
+from keras_kd.store.data.examples import Examples
+from keras_kd.store.labelling.teaching import views_at
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.teaching import views_at
-from keras_kd.store.views import Views
+from keras_kd.store.views.views import Views
 from keras_kd.teachers import Teacher
 from keras_kd.types import OUTPUT
 

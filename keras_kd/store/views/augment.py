@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
-from keras_kd.store.augmentation import Augmentation
-from keras_kd.store.functions import EachBatch, EachByFunction
-from keras_kd.store.keras_layers import KerasLayers
-from keras_kd.store.views import AsTheyAre, Views
+from keras_kd.store.views.augmentation import Augmentation
+from keras_kd.store.views.functions import EachBatch, EachByFunction
+from keras_kd.store.views.keras_layers import KerasLayers
+from keras_kd.store.views.views import AsTheyAre, Views
 
 # By these a dataclass of moves is known, such as `keras_kd.workflow.Augmentation`.
 MOVES = ("shift", "rotate", "zoom", "flip", "fill")

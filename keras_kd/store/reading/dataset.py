@@ -9,18 +9,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store.augment import as_views
-from keras_kd.store.batches import view_batches
-from keras_kd.store.changes import refuse_other
-from keras_kd.store.epochs import (
+from keras_kd.store.data.examples import Examples, StreamExamples, as_examples
+from keras_kd.store.identity.changes import refuse_other
+from keras_kd.store.identity.fingerprints import of_examples
+from keras_kd.store.reading.batches import view_batches
+from keras_kd.store.reading.epochs import (
     Epochs,
     counting,
     ordered_places,
     streamed_places,
 )
-from keras_kd.store.examples import Examples, StreamExamples, as_examples
-from keras_kd.store.fingerprints import of_examples
-from keras_kd.store.views import Views
+from keras_kd.store.views.augment import as_views
+from keras_kd.store.views.views import Views
 from keras_kd.targets import pack_targets
 from keras_kd.validation import positive_int
 

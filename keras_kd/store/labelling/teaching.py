@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store.batches import view_batches
-from keras_kd.store.examples import Examples
+from keras_kd.store.data.examples import Examples
 from keras_kd.store.fields import Leaf
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.views import Views
+from keras_kd.store.reading.batches import view_batches
+from keras_kd.store.views.views import Views
 from keras_kd.teachers import Teacher
 from keras_kd.types import Features
 

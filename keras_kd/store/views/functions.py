@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_kd.store.described import of_function
-from keras_kd.store.views import Views
+from keras_kd.store.identity.described import of_function
+from keras_kd.store.views.views import Views
 
 
 class EachByFunction(Views):

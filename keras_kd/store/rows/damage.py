@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from keras_kd.store.checksums import done_ranges, is_complete, write_checksums
 from keras_kd.store.layout import CHECKSUMS, done_mark
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.rows_file import RowsFile, rows_files
+from keras_kd.store.rows.checksums import done_ranges, is_complete, write_checksums
+from keras_kd.store.rows.rows_file import RowsFile, rows_files
 
 NAMED = 3
 """How many damages an error names; the others are counted."""

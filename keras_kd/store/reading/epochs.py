@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store import counter_random
-from keras_kd.store.views import ORDER
+from keras_kd.store.views import counter_random
+from keras_kd.store.views.views import ORDER
 
 AT_ONCE = 16 * 1024
 """Places of the order that are computed together."""

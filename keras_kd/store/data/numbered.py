@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_kd.store.gathering import rows_of
+from keras_kd.store.rows.gathering import rows_of
 
 
 class Examples(abc.ABC):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from keras_kd.store.changes import refuse_changes
-from keras_kd.store.checksums import all_marks, binding
-from keras_kd.store.damage import mend
-from keras_kd.store.full_disk import telling_full_disk
+from keras_kd.store.identity.changes import refuse_changes
 from keras_kd.store.layout import MANIFEST, store_lock
-from keras_kd.store.locks import locked
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.rows_file import rows_files
+from keras_kd.store.rows.checksums import all_marks, binding
+from keras_kd.store.rows.damage import mend
+from keras_kd.store.rows.full_disk import telling_full_disk
+from keras_kd.store.rows.locks import locked
+from keras_kd.store.rows.rows_file import rows_files
 
 
 def create(folder: str | os.PathLike[str], manifest: Manifest) -> Manifest:

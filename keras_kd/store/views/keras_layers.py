@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store.described import described
-from keras_kd.store.functions import each
-from keras_kd.store.views import Views
+from keras_kd.store.identity.described import described
+from keras_kd.store.views.functions import each
+from keras_kd.store.views.views import Views
 
 # They mix an example with whichever others are in its batch.
 WITHIN_THE_BATCH = ("MixUp", "CutMix")

@@ -23,7 +23,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_kd.store.digests import digest, of_array, of_weights, text
+from keras_kd.store.identity.digests import digest, of_array, of_weights, text
 
 DEEPEST = 12
 """How far values inside values are followed."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store.numbered import Examples, parts, stacked
+from keras_kd.store.data.numbered import Examples, parts, stacked
 
 PROBED = 8
 BATCHES = ("_BatchDataset", "_ParallelBatchDataset", "_MapAndBatchDataset")

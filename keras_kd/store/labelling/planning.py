@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
-from keras_kd.store.batches import views_spec
-from keras_kd.store.examples import Examples
+from keras_kd.store.data.examples import Examples
 from keras_kd.store.fields import Leaf, field_for
-from keras_kd.store.fingerprints import of_examples, of_teacher
+from keras_kd.store.identity.fingerprints import of_examples, of_teacher
 from keras_kd.store.layout import Layout
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.views import Views
+from keras_kd.store.reading.batches import views_spec
+from keras_kd.store.views.views import Views
 from keras_kd.taps import is_output
 from keras_kd.teachers import Teacher
 from keras_kd.types import OUTPUT, Tap

@@ -9,9 +9,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_kd.store.checksums import done_ranges
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.rows_file import rows_files
+from keras_kd.store.rows.checksums import done_ranges
+from keras_kd.store.rows.rows_file import rows_files
 
 FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 

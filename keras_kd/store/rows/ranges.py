@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_kd.store.checksums import (
+from keras_kd.store.layout import DONE, LOCKS, lock_file, store_lock
+from keras_kd.store.manifest import Manifest
+from keras_kd.store.rows.checksums import (
     Mark,
     binding,
     done_ranges,
@@ -26,12 +28,10 @@ from keras_kd.store.checksums import (
     write_checksums,
     write_mark,
 )
-from keras_kd.store.creation import sweep
-from keras_kd.store.full_disk import telling_full_disk
-from keras_kd.store.layout import DONE, LOCKS, lock_file, store_lock
-from keras_kd.store.locks import StoreBusyError, locked
-from keras_kd.store.manifest import Manifest
-from keras_kd.store.rows_file import rows_files, write_at
+from keras_kd.store.rows.creation import sweep
+from keras_kd.store.rows.full_disk import telling_full_disk
+from keras_kd.store.rows.locks import StoreBusyError, locked
+from keras_kd.store.rows.rows_file import rows_files, write_at
 
 
 class RangeWriter:

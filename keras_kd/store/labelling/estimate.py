@@ -6,10 +6,10 @@ import errno
 import shutil
 from pathlib import Path
 
-from keras_kd.store.full_disk import StoreFullError, bytes_to_reserve
+from keras_kd.store.labelling.progress import size_of
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.progress import size_of
-from keras_kd.store.rows_file import rows_files
+from keras_kd.store.rows.full_disk import StoreFullError, bytes_to_reserve
+from keras_kd.store.rows.rows_file import rows_files
 
 
 def store_bytes(folder: Path, manifest: Manifest) -> int:

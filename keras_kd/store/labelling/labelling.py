@@ -7,18 +7,18 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from keras_kd.store.augment import as_views
-from keras_kd.store.checksums import done_ranges
-from keras_kd.store.creation import create
-from keras_kd.store.estimate import outlook, require_room, store_bytes
-from keras_kd.store.examples import as_examples
+from keras_kd.store.data.examples import as_examples
+from keras_kd.store.labelling.estimate import outlook, require_room, store_bytes
+from keras_kd.store.labelling.planning import Precision, planned
+from keras_kd.store.labelling.progress import Progress, duration
+from keras_kd.store.labelling.readiness import readied, refuse_what_cannot_label
+from keras_kd.store.labelling.teaching import taught_batches
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.planning import Precision, planned
-from keras_kd.store.progress import Progress, duration
-from keras_kd.store.ranges import RangeWriter
-from keras_kd.store.readiness import readied, refuse_what_cannot_label
 from keras_kd.store.remote import local_path
-from keras_kd.store.teaching import taught_batches
+from keras_kd.store.rows.checksums import done_ranges
+from keras_kd.store.rows.creation import create
+from keras_kd.store.rows.ranges import RangeWriter
+from keras_kd.store.views.augment import as_views
 from keras_kd.teachers import as_teacher
 from keras_kd.types import OUTPUT, Tap
 

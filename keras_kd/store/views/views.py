@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_kd.store import counter_random
+from keras_kd.store.views import counter_random
 
 SEEDS, PARTNERS, ORDER, AUGMENTATION, MIXING = 1, 2, 3, 4, 5
 """What numbers are drawn for; each use has a key of its own."""

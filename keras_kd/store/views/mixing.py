@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kd.store import counter_random
-from keras_kd.store.augment import as_views
-from keras_kd.store.views import MIXING, Views, each_image
+from keras_kd.store.views import counter_random
+from keras_kd.store.views.augment import as_views
+from keras_kd.store.views.views import MIXING, Views, each_image
 from keras_kd.validation import positive, positive_int, share
 
 

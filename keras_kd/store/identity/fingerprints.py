@@ -11,13 +11,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_kd.store import counter_random
-from keras_kd.store.changes import refuse_changes as refuse_changes
-from keras_kd.store.changes import refuse_other as refuse_other
-from keras_kd.store.described import described, of_architecture
-from keras_kd.store.described import of_function as of_function
-from keras_kd.store.digests import of_weights
-from keras_kd.store.examples import Examples
+from keras_kd.store.data.examples import Examples
+from keras_kd.store.identity.changes import refuse_changes as refuse_changes
+from keras_kd.store.identity.changes import refuse_other as refuse_other
+from keras_kd.store.identity.described import described, of_architecture
+from keras_kd.store.identity.described import of_function as of_function
+from keras_kd.store.identity.digests import of_weights
+from keras_kd.store.views import counter_random
 from keras_kd.teachers import EnsembleTeacher, FrozenTeacher, Teacher
 
 READ_WHOLE = 256 * 2**20
@@ -83,7 +83,7 @@ def of_examples(examples: Examples) -> dict[str, Any]:
     Example:
 
     ```python
-    from keras_kd.store.examples import as_examples
+    from keras_kd.store.data.examples import as_examples
 
     of_examples(as_examples(images))["count"]  # 32
     ```

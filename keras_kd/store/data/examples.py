@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_kd.store.numbered import ArrayExamples as ArrayExamples
-from keras_kd.store.numbered import Examples as Examples
-from keras_kd.store.numbered import ItemExamples as ItemExamples
-from keras_kd.store.numbered import is_sliced
-from keras_kd.store.streams import StreamExamples as StreamExamples
+from keras_kd.store.data.numbered import ArrayExamples as ArrayExamples
+from keras_kd.store.data.numbered import Examples as Examples
+from keras_kd.store.data.numbered import ItemExamples as ItemExamples
+from keras_kd.store.data.numbered import is_sliced
+from keras_kd.store.data.streams import StreamExamples as StreamExamples
 
 
 def as_examples(data: Any) -> Examples:

@@ -1,0 +1,1 @@
+"""The data that a teacher labels, by the number of each example."""

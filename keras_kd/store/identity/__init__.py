@@ -1,0 +1,1 @@
+"""What tells one teacher, dataset or augmentation from another."""

@@ -1,0 +1,1 @@
+"""A run of the teacher over the data, into a store."""

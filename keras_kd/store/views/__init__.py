@@ -1,0 +1,1 @@
+"""Random views of examples, the same again in labelling and in training."""
