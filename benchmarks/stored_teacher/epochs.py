@@ -47,8 +47,8 @@ def epochs(task: Task) -> dict:
         plain, live = compiled(student()), ours(teacher)
         theirs = keras_own(task.teacher)
 
-        def fit(model, *arguments):
-            return lambda: model.fit(*arguments, verbose=0)
+        def fit(model, batches):
+            return lambda: model.fit(batches, shuffle=False, verbose=0)
 
         def labelled():
             with tempfile.TemporaryDirectory() as other:
@@ -95,7 +95,7 @@ def apart(task: Task, epochs: int = 2) -> float:
             keras.utils.set_random_seed(0)
             model = ours(teacher)
             batches = store.dataset(data, BATCH, seed=1, targets=targets)
-            model.fit(batches, epochs=epochs, verbose=0)
+            model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
             weights.append(model.student.get_weights())
         del store, batches, model
     pairs = zip(*weights, strict=True)

@@ -144,9 +144,10 @@ def _goals(axis, parts: Mapping[str, Any]) -> None:
     for place, row in enumerate(rows):
         value, limit = middle(row["is"]), row["limit"]
         share = value / limit if row["sign"] == MOST else limit / max(value, 1e-9)
-        colour, shown = STORED if row["kept"] else FAR, min(share, FURTHEST)
+        colour = STORED if row["kept"] else FAR
+        shown = max(min(share, FURTHEST), 0.0)
         axis.hlines(place, min(shown, 1), max(shown, 1), color=colour, lw=2)
-        axis.plot(shown, place, "o" if shown == share else ">", ms=7, color=colour)
+        axis.plot(shown, place, ">" if share > FURTHEST else "o", ms=7, color=colour)
         words = f"{value:.3g}  ({row['sign']} {limit:g})"
         across = axis.get_yaxis_transform()
         axis.text(1.03, place, words, transform=across, va="center", color=colour)

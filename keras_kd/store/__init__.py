@@ -6,6 +6,7 @@ from keras_kd.store.rows.damage import DamagedStoreError as DamagedStoreError
 from keras_kd.store.rows.full_disk import StoreFullError as StoreFullError
 from keras_kd.store.rows.locks import StoreBusyError as StoreBusyError
 from keras_kd.store.stored import StoredTeacher as StoredTeacher
+from keras_kd.store.verify import StoreCheck as StoreCheck
 from keras_kd.store.verify import verify_store as verify_store
 from keras_kd.store.views.augmentation import Augmentation as Augmentation
 from keras_kd.store.views.functions import EachBatch as EachBatch
