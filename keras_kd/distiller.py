@@ -24,6 +24,7 @@ from keras_kd.hyperparameters import Hyperparameter
 from keras_kd.metrics import (
     TeacherMetric,
     refuse_teacher_metrics,
+    results_of,
     split_teacher_metrics,
 )
 from keras_kd.objective.balance import MagnitudeBalance, as_balance
@@ -293,7 +294,12 @@ class Distiller(keras.Model):
             for metric in self.teacher_metrics:
                 metric.update_state(teacher[metric.output], student[metric.output])
         labels, _ = unpack_targets(y)
+        if labels is None:  # the compiled metrics would be of nothing
+            return results_of(m for m in self.metrics if m is not self._compile_metrics)
         return super().compute_metrics(x, labels, y_pred, sample_weight)
+
+    def get_metrics_result(self):
+        return results_of(self.metrics)
 
     def get_config(self):
         return {

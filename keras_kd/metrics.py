@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -134,3 +135,13 @@ def refuse_teacher_metrics(metrics: Any) -> None:
             "Teacher metrics such as Agreement belong in the list `metrics=[...]`; "
             "several outputs are told apart by Agreement(output='output/name')."
         )
+
+
+def results_of(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
+    """What metrics say by name; compiled ones say nothing before labels came."""
+    found: dict[str, Any] = {}
+    for metric in metrics:
+        if getattr(metric, "built", True):
+            result = metric.result()
+            found |= result if isinstance(result, dict) else {metric.name: result}
+    return found

@@ -108,6 +108,19 @@ def described(folder: str) -> dict[str, Any]:
     }
 
 
+def _plain(identity: Any) -> str:
+    """What tells an augmentation from others, without what is off."""
+    if not isinstance(identity, dict):
+        return str(identity or "none")
+    told = []
+    for name, value in identity.items():
+        if isinstance(value, dict):
+            told.append(f"{name} ({_plain(value)})")
+        elif value not in (None, 0, False):
+            told.append(name if value is True else f"{name} {value}")
+    return ", ".join(told) or "none"
+
+
 def _info(arguments: Arguments) -> int:
     found = described(arguments.folder)
     if arguments.json:
@@ -121,7 +134,7 @@ def _info(arguments: Arguments) -> int:
                 ("rows", f"{found['rows']:,}"),
                 ("examples", f"{found['examples']:,}"),
                 ("views", f"{found['views']:,}"),
-                ("augmentation", str(found["augment"] or "none")),
+                ("augmentation", _plain(found["augment"])),
                 ("bytes a row", f"{found['row_bytes']:,}"),
                 ("bytes", f"{found['bytes']:,}"),
                 ("engine", str(found["notes"].get("engine", "–"))),

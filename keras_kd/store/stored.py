@@ -221,7 +221,8 @@ class StoredTeacher(Teacher):
     def features(self, x, taps, student=None):
         raise ValueError(
             f"The targets of {str(self.folder)!r} come with the batch: train on "
-            "`store.dataset((x, y), batch_size=...)`."
+            "`store.dataset((x, y), batch_size=...)`, and leave `Agreement` and its "
+            "like out of `compile` to evaluate on other data."
         )
 
     def gives_probabilities(self, tap):

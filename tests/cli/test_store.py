@@ -28,6 +28,7 @@ def test_info(store, call):
     assert "bytes a row   294" in printed
     assert "all 5 ranges, checksums agree" in printed
     assert "3 × 3 × 16" in printed
+    assert "augmentation  augmentation (fill constant, flip)" in printed
 
 
 def test_info_as_json(store, call):

@@ -255,3 +255,12 @@ def test_int8_is_compared_on_other_examples_than_it_is_calibrated_on(count):
         assert not set(calibrating) & set(compared)
     if count > 1280:
         assert len(calibrating) == 256
+
+
+def test_top_k_that_leave_much_out_are_told(teacher, x, tmp_path, capsys):
+    loud = SMALL | {"verbose": 1}
+    label(teacher, x, tmp_path / "s", top_k=2, temperature=4.0, **loud)
+    # Of five classes, nearly even.
+    assert "the top 2 of 'output' hold 4" in capsys.readouterr().out
+    label(teacher, x, tmp_path / "t", top_k=4, temperature=0.01, **loud)
+    assert "hold" not in capsys.readouterr().out

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_kd import Distiller, losses
+from keras_kd import Agreement, Distiller, losses
 from keras_kd.store import label
 from keras_kd.store.views.augmentation import Augmentation
 from keras_kd.store.views.mixing import MixUp
@@ -85,7 +85,15 @@ def test_unlabelled_data_need_no_labels(tmp_path):
     _, store = stored(tmp_path, data=X, augment=MixUp(0.5, augment=AUGMENT), views=2)
     trained = distiller(store, hard=0)
     dataset = store.dataset(X, batch_size=20, augment=MixUp(0.5, augment=AUGMENT))
-    history = trained.fit(dataset, epochs=6, verbose=0).history
+    trained.compile("adam", cross_entropy(), metrics=["accuracy"])
+    history = trained.fit(
+        dataset, epochs=6, verbose=0, validation_data=(X, Y), validation_freq=3
+    ).history
+    assert "accuracy" not in history and len(history["val_accuracy"]) == 2
+    trained.compile("adam", cross_entropy(), metrics=["accuracy", Agreement()])
+    assert trained.fit(dataset, verbose=0).history["agreement"][0] > 0
+    with pytest.raises(ValueError, match="leave `Agreement` and its like out"):
+        trained.evaluate(X, Y, verbose=0)
     assert history["soft"][-1] < history["soft"][0]
 
 

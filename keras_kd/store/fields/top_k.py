@@ -163,6 +163,14 @@ class TopK(Field):
         integers = keras.KerasTensor((None, *shape), "int32")
         return {"values": floats(shape), "indices": integers}
 
+    def held(self, values: np.ndarray) -> float:
+        """The mean probability that the top k have together, before they are kept.
+
+        Args:
+            values: logits `(rows, …, classes)`.
+        """
+        return float(np.mean(-np.expm1(self._parts(values)[2])))
+
     def comparable(self, arrays, values):
         """Probabilities of the stored classes and of the tail, stored and made again.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_kd.store.data.examples import as_examples
+from keras_kd.store.fields import TopK
 from keras_kd.store.labelling.estimate import outlook, require_room, store_bytes
 from keras_kd.store.labelling.planning import Precision, planned
 from keras_kd.store.labelling.progress import Progress, duration
@@ -21,6 +22,9 @@ from keras_kd.store.rows.ranges import RangeWriter
 from keras_kd.store.views.augment import as_views
 from keras_kd.teachers import as_teacher
 from keras_kd.types import OUTPUT, Tap
+
+ENOUGH = 0.95
+"""The share of the probability that the top k should have."""
 
 
 class Labelling:
@@ -78,6 +82,19 @@ class Labelling:
         if self.verbose:
             print(text, flush=True)
 
+    def say_what_is_left_out(self, features: dict[str, Any]) -> None:
+        """A line where the top k leave more than a little to the other classes."""
+        for leaf in self.manifest.leaves:
+            if not isinstance(leaf.field, TopK):
+                continue
+            field, held = leaf.field, leaf.field.held(features[leaf.stem])
+            if held < ENOUGH:
+                self.say(
+                    f"    the top {field.k} of {leaf.tap!r} hold {held:.0%} of the "
+                    f"probability at temperature {field.temperature:g}; how the rest "
+                    "is spread is lost: a larger top_k keeps more of it"
+                )
+
     def run(self, shard: tuple[int, int] = (0, 1)) -> dict[str, Any]:
         """Label what is not done of a shard.
 
@@ -131,10 +148,15 @@ class Labelling:
         taught = taught_batches(
             self.teacher, self.examples, self.making, self.manifest, numbers
         )
+        first = True
         for number in numbers:
             with writer.claim(number):
                 for rows in layout.batches(number, batch_size):
-                    writer.write(rows, next(taught))
+                    features = next(taught)
+                    if first and self.verbose:
+                        self.say_what_is_left_out(features)
+                    first = False
+                    writer.write(rows, features)
                     progress.add(len(rows))
                 writer.finish(number)
 
