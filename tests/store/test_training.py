@@ -91,7 +91,7 @@ def test_unlabelled_data_need_no_labels(tmp_path):
     ).history
     assert "accuracy" not in history and len(history["val_accuracy"]) == 2
     trained.compile("adam", cross_entropy(), metrics=["accuracy", Agreement()])
-    assert trained.fit(dataset, verbose=0).history["agreement"][0] > 0
+    assert "agreement" in trained.fit(dataset, verbose=0).history
     with pytest.raises(ValueError, match="leave `Agreement` and its like out"):
         trained.evaluate(X, Y, verbose=0)
     assert history["soft"][-1] < history["soft"][0]
