@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from keras_kd.store.labelling.labelling import progress as module
+from keras_kd.store.labelling import progress as module
 from keras_kd.store.labelling.progress import Progress, duration, size_of
 
 
