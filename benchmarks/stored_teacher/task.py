@@ -93,7 +93,7 @@ def prepared(fast: bool) -> Task:
     keras.utils.set_random_seed(0)
     data = load_dataset("digits", image_size=(SIDE, SIDE))
     x, y = data.x_train, data.y_train
-    teacher = compiled(network("teacher", 64, 2 if fast else 9), 0.02)
+    teacher = compiled(network("teacher", 64, 2 if fast else 12), 0.02)
     teacher.fit(x, y, batch_size=BATCH, epochs=1 if fast else 6, verbose=0)
     steps, repeats = (4, 3) if fast else (20, 7)
     return Task(teacher, x, y, steps, repeats)
