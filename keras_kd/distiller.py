@@ -53,8 +53,8 @@ class Distiller(keras.Model):
 
     Args:
         teacher: a built `keras.Model`, which is left as it is, a `FrozenTeacher`,
-            `EnsembleTeacher` or `SelfTeacher`, or None where all targets come
-            stored in `y` (see `pack_targets`).
+            `EnsembleTeacher`, `SelfTeacher` or `StoredTeacher`, or None where all
+            targets come stored in `y` (see `pack_targets`).
         student: a built `keras.Model`.
         terms: list of `DistillationTerm`; a loss alone compares the outputs.
             `keras_kd.methods` has published lists.

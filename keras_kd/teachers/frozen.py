@@ -275,6 +275,7 @@ def as_teacher(teacher: Any) -> Teacher:
     if isinstance(teacher, keras.Model):
         return FrozenTeacher(teacher)
     raise TypeError(
-        "`teacher` must be a keras.Model, a FrozenTeacher, EnsembleTeacher or "
-        f"SelfTeacher, or None where all targets come stored. Received: {teacher!r}."
+        "`teacher` must be a keras.Model, a FrozenTeacher, EnsembleTeacher, "
+        "SelfTeacher or StoredTeacher, or None where all targets come stored. "
+        f"Received: {teacher!r}."
     )
