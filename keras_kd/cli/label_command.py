@@ -9,12 +9,9 @@ from typing import Any
 
 from keras_kd.cli import text
 from keras_kd.store import StoredTeacher, verify_store
-from keras_kd.store.data.examples import as_examples
-from keras_kd.store.labelling.readiness import calibrate
 from keras_kd.store.manifest import Manifest
 from keras_kd.store.rows.checksums import done_ranges
 from keras_kd.store.rows.damage import find_damages
-from keras_kd.store.views.augment import as_views
 from keras_kd.workflow.folder import table
 from keras_kd.workflow.labelling import LabelJob, label_with_ray, label_with_workers
 
@@ -55,9 +52,6 @@ def store(arguments: Arguments, typed: str) -> int:
     kept = StoredTeacher(arguments.folder)
     job = job_of(arguments, out=arguments.folder)
     teacher, x = job.load()
-    if arguments.int8 and len(x) == kept.examples:
-        examples, making = as_examples(x), as_views(job.augmentation())
-        calibrate(teacher, examples, making, kept.manifest)
     check = verify_store(
         kept, teacher, x, augment=job.augmentation(), rows=arguments.rows
     )

@@ -49,10 +49,8 @@ class GraphEngine(Engine):
         return  # a graph reads the variables themselves
 
     def _traced(self, taps: tuple[Tap, ...], sizes: tuple[tuple[int, ...], ...]) -> Any:
-        extractor, structure = (
-            FeatureExtractor(self.model, taps),
-            input_spec(self.model),
-        )
+        extractor = FeatureExtractor(self.model, taps)
+        structure = input_spec(self.model)
 
         def inference(*tensors):
             x = keras.tree.pack_sequence_as(structure, tensors)

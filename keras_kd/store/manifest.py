@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_kd.files import written_together
+from keras_kd.store.canonical import canonical
 from keras_kd.store.fields import Leaf
 from keras_kd.store.layout import MANIFEST, Layout
 
@@ -140,4 +141,4 @@ def _digest(fields: Mapping[str, Any]) -> str:
 
 
 def _compact(fields: Any) -> str:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return canonical(fields, allow_nan=False)

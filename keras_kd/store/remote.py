@@ -20,7 +20,7 @@ from keras_kd.files import written_together
 from keras_kd.store.layout import CHECKSUMS, LOCKS, MANIFEST, store_lock
 from keras_kd.store.manifest import Manifest
 from keras_kd.store.rows.checksums import Mark, done_ranges, is_complete
-from keras_kd.store.rows.damage import Damage, DamagedStoreError
+from keras_kd.store.rows.damage import Damage, DamagedStoreError, changed_ranges
 from keras_kd.store.rows.full_disk import StoreFullError
 from keras_kd.store.rows.locks import locked
 from keras_kd.store.rows.rows_file import CHUNK, RowsFile, rows_files
@@ -196,11 +196,7 @@ def _is_sound(file, manifest, marks, named=None):
     if file.problem():
         return False
     name = (named or file).path.name
-    with open(file.path, "rb") as content:
-        return all(
-            file.checksum(content, manifest.layout.rows_of(number)) == mark.sums[name]
-            for number, mark in marks.items()
-        )
+    return not any(True for _ in changed_ranges(file, manifest.layout, marks, name))
 
 
 def _size(path):

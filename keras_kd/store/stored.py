@@ -189,20 +189,33 @@ class StoredTeacher(Teacher):
                 f"Received: {wrong}."
             )
         rows = self.manifest.layout.row(ids, view)
+        found = self.read(rows)
+
+        def seen(leaf):
+            arrays = found[leaf.stem]
+            if as_kept and isinstance(leaf.field, Whole):
+                return arrays["values"]
+            return leaf.field.decode(arrays)
+
+        return self._features(seen)
+
+    def read(self, rows: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        """Rows as they are kept: by the stem of a leaf, then by the array's name.
+
+        Args:
+            rows: int array, from 0 to the number of rows.
+        """
         in_order = len(rows) > 0 and bool((np.diff(rows) == 1).all())
 
-        def read(leaf):
-            arrays = self._arrays[leaf.stem].items()
+        def taken(array):
             if in_order:
-                start, stop = int(rows[0]), int(rows[-1]) + 1
-                read = {name: array[start:stop].copy() for name, array in arrays}
-            else:
-                read = {name: rows_of(array, rows) for name, array in arrays}
-            if as_kept and isinstance(leaf.field, Whole):
-                return read["values"]
-            return leaf.field.decode(read)
+                return array[int(rows[0]) : int(rows[-1]) + 1].copy()
+            return rows_of(array, rows)
 
-        return self._features(read)
+        return {
+            stem: {name: taken(array) for name, array in arrays.items()}
+            for stem, arrays in self._arrays.items()
+        }
 
     def features_spec(self) -> dict[str, Any]:
         """`gather`'s result as `keras.KerasTensor`s with an open batch axis."""
@@ -252,10 +265,10 @@ class StoredTeacher(Teacher):
             "`label` again with the same arguments, it goes on with the rest."
         )
 
-    def _features(self, read) -> dict[str, Any]:
+    def _features(self, seen) -> dict[str, Any]:
         features: dict[str, Any] = {}
         for leaf in self.manifest.leaves:
-            _put(features, (leaf.tap, *leaf.path), read(leaf))
+            _put(features, (leaf.tap, *leaf.path), seen(leaf))
         if OUTPUT in features:  # part by part as well, as a live teacher has it
             features = output_features(features[OUTPUT]) | features
         return features

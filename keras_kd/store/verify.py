@@ -163,16 +163,11 @@ def verify_store(
     key = int(counter_random.bits(seed, DRAWN))
     chosen = np.sort(counter_random.permuted(chosen, manifest.layout.rows, key))
     again = _made_again(manifest, teacher, examples, views, chosen)
-    leaves = []
-    for leaf in manifest.leaves:
-        arrays = {
-            name: np.load(store.folder / file, mmap_mode="r", allow_pickle=False)[
-                chosen
-            ]
-            for name, file in leaf.files().items()
-        }
-        leaves.append(_compared(leaf, arrays, again[leaf.stem]))
-    return StoreCheck(len(chosen), tuple(leaves), tuple(reasons))
+    held = store.read(chosen)
+    leaves = tuple(
+        _compared(leaf, held[leaf.stem], again[leaf.stem]) for leaf in manifest.leaves
+    )
+    return StoreCheck(len(chosen), leaves, tuple(reasons))
 
 
 def _unfit(
@@ -211,7 +206,7 @@ def _made_again(manifest, teacher, examples, views, chosen) -> dict[str, np.ndar
         prepare(next(iter(batches(first))), manifest.taps)
     found: dict[str, list[np.ndarray]] = {leaf.stem: [] for leaf in manifest.leaves}
     for x in batches(chosen):
-        features = by_stem(teacher(x, manifest.taps), manifest.leaves)
+        features = by_stem(teacher.only(x, manifest.taps), manifest.leaves)
         for stem, tensor in features.items():
             found[stem].append(np.asarray(tensor))
     return {stem: np.concatenate(arrays) for stem, arrays in found.items()}

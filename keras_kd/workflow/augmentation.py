@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import tensorflow as tf
 
+from keras_kd.store.views.geometry import FILLS, transformed
 from keras_kd.validation import non_negative, one_of
 
 
@@ -48,7 +48,7 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name in ("shift", "rotate", "zoom"):
             non_negative(name, getattr(self, name))
-        one_of("fill", self.fill, ("constant", "nearest", "reflect"))
+        one_of("fill", self.fill, FILLS)
 
     def __call__(self, images: Any, seed: Any) -> Any:
         """Augmented images.
@@ -62,27 +62,15 @@ class Augmentation:
         """
         images = tf.convert_to_tensor(images)
         batch = tf.shape(images)[0]
-        size = tf.cast(tf.shape(images)[1:3], "float32")
         draws = tf.random.stateless_uniform((5, batch), tf.cast(seed, "int32"), -1, 1)
-        angle = draws[0] * (self.rotate * math.pi / 180)
-        scale = 1 / (1 + draws[1] * self.zoom)
-        mirror = tf.sign(draws[4]) if self.flip else tf.ones((batch,))
-        # Where in the image each pixel of the view lies, about the centre.
-        a, b = mirror * scale * tf.cos(angle), -mirror * scale * tf.sin(angle)
-        c, d = scale * tf.sin(angle), scale * tf.cos(angle)
-        middle_y, middle_x = (size[0] - 1) / 2, (size[1] - 1) / 2
-        x = middle_x - a * middle_x - b * middle_y + draws[2] * self.shift * size[1]
-        y = middle_y - c * middle_x - d * middle_y + draws[3] * self.shift * size[0]
-        zero = tf.zeros_like(a)
-        views = tf.raw_ops.ImageProjectiveTransformV3(
-            images=images,
-            transforms=tf.stack([a, b, x, c, d, y, zero, zero], axis=1),
-            output_shape=tf.shape(images)[1:3],
-            fill_value=0.0,
-            interpolation="BILINEAR",
-            fill_mode=self.fill.upper(),
+        return transformed(
+            images,
+            shift=tf.stack([draws[3] * self.shift, draws[2] * self.shift], axis=1),
+            angle=draws[0] * self.rotate,
+            scale=1 + draws[1] * self.zoom,
+            fill=self.fill,
+            mirror=tf.sign(draws[4]) if self.flip else tf.ones((batch,)),
         )
-        return tf.ensure_shape(views, images.shape)
 
     def __str__(self) -> str:
         words = [f"shift up to {self.shift:.0%}"] if self.shift else []

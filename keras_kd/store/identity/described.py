@@ -23,7 +23,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_kd.store.identity.digests import digest, of_array, of_weights, text
+from keras_kd.store.canonical import canonical
+from keras_kd.store.identity.digests import digest, of_array, of_weights
 
 DEEPEST = 12
 """How far values inside values are followed."""
@@ -78,7 +79,7 @@ def described(value: Any, above: tuple[Any, ...] = ()) -> Any:
             return _serialized_lambda(value, inner)
         return {str(key): inner(value[key]) for key in sorted(value, key=str)}
     if isinstance(value, Set):
-        return sorted((inner(one) for one in value), key=text)
+        return sorted((inner(one) for one in value), key=canonical)
     if isinstance(value, (list, tuple)):
         return [inner(one) for one in value]
     if isinstance(value, (os.PathLike, enum.Enum, complex, range, slice)):
@@ -193,7 +194,7 @@ def _function(function, inner):
 
 def _brief(told):
     """The digest of what is long to tell, such as a table of numbers."""
-    return told if len(text(told)) <= LONGEST else {"sha256": digest(told)}
+    return told if len(canonical(told)) <= LONGEST else {"sha256": digest(told)}
 
 
 def _counts(value, module):

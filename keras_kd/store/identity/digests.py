@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_kd.store.canonical import canonical
+
 
 def digest(content: Any) -> str:
     """SHA-256 of bytes, or of a value's canonical JSON."""
     if not isinstance(content, (bytes, bytearray)):
-        content = text(content).encode()
+        content = canonical(content).encode()
     return hashlib.sha256(content).hexdigest()
-
-
-def text(value: Any) -> str:
-    """Canonical JSON."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def of_array(array: Any) -> dict[str, Any]:

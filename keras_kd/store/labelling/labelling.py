@@ -148,14 +148,12 @@ class Labelling:
         taught = taught_batches(
             self.teacher, self.examples, self.making, self.manifest, numbers
         )
-        first = True
         for number in numbers:
             with writer.claim(number):
                 for rows in layout.batches(number, batch_size):
                     features = next(taught)
-                    if first and self.verbose:
+                    if progress.done == progress.kept and self.verbose:
                         self.say_what_is_left_out(features)
-                    first = False
                     writer.write(rows, features)
                     progress.add(len(rows))
                 writer.finish(number)

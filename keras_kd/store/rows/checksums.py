@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_kd.files import written_together
+from keras_kd.store.canonical import canonical
 from keras_kd.store.layout import CHECKSUMS, DONE, done_mark
 from keras_kd.store.manifest import Manifest
 
@@ -41,8 +42,8 @@ class Mark:
     def text(self) -> str:
         """The mark as one line; equal marks give equal bytes."""
         told = {"crc32": self.sums, "manifest": self.manifest, "range": self.number}
-        proof = zlib.crc32(_line(told).encode())
-        return _line({**told, "proof": proof})
+        proof = zlib.crc32(canonical(told).encode())
+        return canonical({**told, "proof": proof})
 
     @classmethod
     def parse(cls, text: str) -> Mark | None:
@@ -58,7 +59,7 @@ class Mark:
 def binding(manifest: Manifest) -> str:
     """What tells the manifest that a mark belongs to; its notes do not count."""
     told = {key: value for key, value in manifest.to_dict().items() if key != "notes"}
-    return hashlib.sha256(_line(told).encode()).hexdigest()[:DIGITS]
+    return hashlib.sha256(canonical(told).encode()).hexdigest()[:DIGITS]
 
 
 def write_mark(folder: Path, mark: Mark) -> None:
@@ -148,7 +149,3 @@ def _document(marks: Iterable[Mark]) -> str:
     """A JSON list with a line for each mark, in the order of the ranges."""
     lines = [mark.text for mark in sorted(marks, key=lambda mark: mark.number)]
     return "[\n" + ",\n".join(lines) + "\n]\n"
-
-
-def _line(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from keras_kd.store.layout import CHECKSUMS, done_mark
+from keras_kd.store.layout import CHECKSUMS, Layout, done_mark
 from keras_kd.store.manifest import Manifest
-from keras_kd.store.rows.checksums import done_ranges, is_complete, write_checksums
+from keras_kd.store.rows.checksums import (
+    Mark,
+    done_ranges,
+    is_complete,
+    write_checksums,
+)
 from keras_kd.store.rows.rows_file import RowsFile, rows_files
 
 NAMED = 3
@@ -76,16 +81,32 @@ def find_damages(folder: Path, manifest: Manifest) -> list[Damage]:
     files = rows_files(folder, manifest).values()
     found = file_damages(files)
     for file in files:
-        name = file.path.name
         if not file.path.is_file():
             continue
-        with open(file.path, "rb") as content:
-            for number, mark in marks.items():
-                rows = layout.rows_of(number)
-                if file.checksum(content, rows) != mark.sums[name]:
-                    where = f"range {number} (rows {rows.start} to {rows.stop - 1})"
-                    found.append(Damage(name, f"has changed in {where}", number, rows))
+        name = file.path.name
+        for number in changed_ranges(file, layout, marks):
+            rows = layout.rows_of(number)
+            where = f"range {number} (rows {rows.start} to {rows.stop - 1})"
+            found.append(Damage(name, f"has changed in {where}", number, rows))
     return found
+
+
+def changed_ranges(
+    file: RowsFile, layout: Layout, marks: Mapping[int, Mark], name: str | None = None
+) -> Iterator[int]:
+    """The ranges whose bytes in a file are not those of their marks.
+
+    Args:
+        file: `RowsFile`, which must be there.
+        layout: the store's `Layout`.
+        marks: the finished ranges' `Mark`s, by range.
+        name: by which the marks call the file. Defaults to None: its own.
+    """
+    with open(file.path, "rb") as content:
+        for number, mark in marks.items():
+            sums = file.checksum(content, layout.rows_of(number))
+            if sums != mark.sums[name or file.path.name]:
+                yield number
 
 
 def file_damages(files: Iterable[RowsFile]) -> list[Damage]:

@@ -106,6 +106,19 @@ class Augmentation(Views):
         fields = dataclasses.asdict(self)
         return {"augmentation": fields | {"limits": self.limits and [*self.limits]}}
 
+    @classmethod
+    def from_identity(cls, identity: Any) -> Augmentation:
+        """The augmentation that `identity` told.
+
+        Raises:
+            ValueError: for the identity of other views.
+        """
+        if not isinstance(identity, dict) or set(identity) != {"augmentation"}:
+            raise ValueError(f"These are not an Augmentation's views: {identity}.")
+        fields = dict(identity["augmentation"])
+        limits = fields.pop("limits", None)
+        return cls(**fields, limits=limits and tuple(limits))
+
     def _views(self, images: Any, drawn: Any) -> Any:
         def around(name, centre, most):
             return centre + (2 * drawn[:, DRAWS.index(name)] - 1) * most

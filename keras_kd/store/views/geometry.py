@@ -41,7 +41,9 @@ def shifted(images: Any, down: Any, right: Any, mirror: Any, most: int, fill: st
     return tf.ensure_shape(moved, images.shape)
 
 
-def transformed(images: Any, shift: Any, angle: Any, scale: Any, fill: str) -> Any:
+def transformed(
+    images: Any, shift: Any, angle: Any, scale: Any, fill: str, mirror: Any = 1.0
+) -> Any:
     """Images shifted, turned and scaled about their centre, with bilinear sampling.
 
     Args:
@@ -50,21 +52,25 @@ def transformed(images: Any, shift: Any, angle: Any, scale: Any, fill: str) -> A
         angle: float tensor `(batch,)`, in degrees.
         scale: float tensor `(batch,)`; above 1 the picture grows.
         fill: as in `shifted`.
+        mirror: float tensor `(batch,)`, −1 where left and right change places and 1
+            elsewhere. Defaults to 1.
 
     Returns:
         Tensor of the images' shape and dtype.
     """
     size = tf.cast(tf.shape(images)[1:3], "float32")
     angle = angle * (math.pi / 180)
-    cosine, sine = tf.cos(angle) / scale, tf.sin(angle) / scale
+    scale = 1 / scale
     # Where in the image each pixel of the view lies.
+    a, b = mirror * scale * tf.cos(angle), -mirror * scale * tf.sin(angle)
+    c, d = scale * tf.sin(angle), scale * tf.cos(angle)
     middle_y, middle_x = (size[0] - 1) / 2, (size[1] - 1) / 2
-    x = middle_x - cosine * middle_x + sine * middle_y + shift[:, 1] * size[1]
-    y = middle_y - sine * middle_x - cosine * middle_y + shift[:, 0] * size[0]
-    zero = tf.zeros_like(angle)
+    x = middle_x - a * middle_x - b * middle_y + shift[:, 1] * size[1]
+    y = middle_y - c * middle_x - d * middle_y + shift[:, 0] * size[0]
+    zero = tf.zeros_like(a)
     views = tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
-        transforms=tf.stack([cosine, -sine, x, sine, cosine, y, zero, zero], axis=1),
+        transforms=tf.stack([a, b, x, c, d, y, zero, zero], axis=1),
         output_shape=tf.shape(images)[1:3],
         fill_value=0.0,
         interpolation="BILINEAR",

@@ -7,6 +7,7 @@ CutMix   x = x₁ outside of a box, x₂ inside          λ = share outside
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import keras
@@ -81,6 +82,7 @@ class Mixing(Views):
             lambda a, b: _between(a, b, kept), y, other_y
         )
 
+    @abc.abstractmethod
     def mixed(self, x: Any, other: Any, kept: Any, place: Any) -> tuple[Any, Any]:
         """The mixed examples, and the share of the first in each.
 
@@ -89,7 +91,6 @@ class Mixing(Views):
             kept: float tensor `(batch,)`, λ as drawn.
             place: float tensor `(batch, 2)`, from 0 to 1.
         """
-        raise NotImplementedError
 
     def weight(self, weight: Any, other: Any, drawn: Any) -> Any:
         """The sample weights of the views: mixed by λ as it was drawn."""

@@ -42,11 +42,10 @@ def views_to_train_on(
     told = store.manifest.identities.get("augment")
     if told is None:
         return None
-    if set(told) != {"augmentation"}:
+    try:
+        return Augmentation.from_identity(told)
+    except ValueError as error:
         raise ValueError(
             f"The views of the store {store.name!r} are mixed, or made by a function: "
             "train in Python, on `store.dataset((x, y), augment=...)`."
-        )
-    fields = dict(told["augmentation"])
-    limits = fields.pop("limits", None)
-    return Augmentation(**fields, limits=None if limits is None else tuple(limits))
+        ) from error
