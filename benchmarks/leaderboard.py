@@ -3,12 +3,14 @@
     python benchmarks/leaderboard.py [--data cifar10 digits] [--pairs resnet_resnet]
         [--methods hinton rkd] [--with-kd] [--balanced] [--seeds 3]
         [--budget-minutes 30] [--fast]
+    python benchmarks/leaderboard.py --regimes [many_teachers …] [--seeds 3] [--fast]
 
 Teachers and finished runs lie in `build/leaderboard/`, where the next run finds them:
 it can be stopped at any time. A run of other settings is another run; that the code of
 a loss has changed is not seen, so delete its files there. CIFAR-10 comes from
 `keras.datasets`, or from the folder in the variable KERAS_KD_DATA. `--fast` is a look
-at every method in a few minutes, on scikit-learn's digits.
+at every method in a few minutes, on scikit-learn's digits. `--regimes` is a table of
+its own: many teachers, none, peers, no data, other architectures, several devices.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from leaderboard.boards import BOARDS, Board  # noqa: E402
 from leaderboard.entries import candidates  # noqa: E402
 from leaderboard.publish import publish  # noqa: E402
 from leaderboard.records import Records  # noqa: E402
+from leaderboard.regimes.setting import regimes  # noqa: E402
+from leaderboard.regimes.table import run_regimes  # noqa: E402
 from leaderboard.sweep import Budget, sweep  # noqa: E402
 from timing import RESULTS  # noqa: E402
 
@@ -37,6 +41,8 @@ def main(arguments: list[str] | None = None) -> dict:
     options = parser().parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
     command = " ".join(["python benchmarks/leaderboard.py", *given])
+    if options.regimes is not None:
+        return of_regimes(options, command)
     entries = candidates(options.methods, options.with_kd, options.balanced)
     boards, seeds = chosen(options.data, options.pairs), options.seeds
     folder, out = FOLDER, options.out or RESULTS
@@ -52,6 +58,25 @@ def main(arguments: list[str] | None = None) -> dict:
         every = {name: Records(folder, board) for name, board in BOARDS.items()}
     instead = None if options.out or options.fast else folder
     return publish(list(every.values()), boards, entries, seeds, command, out, instead)
+
+
+def of_regimes(options: argparse.Namespace, command: str) -> dict:
+    """The table of regimes, of all or of some by name or topic."""
+    board, folder = BOARDS["digits-resnet_resnet"], FOLDER
+    if options.fast:
+        board, folder = board.shortened(), FOLDER / "fast"
+        shutil.rmtree(folder, ignore_errors=True)
+    known, asked = regimes(), options.regimes
+    strange = set(asked) - set(known) - {one.topic for one in known.values()}
+    if strange:
+        raise SystemExit(f"No regimes {sorted(strange)}. There are: {list(known)}.")
+    picked = [
+        one for one in known.values() if not asked or {one.name, one.topic} & set(asked)
+    ]
+    whole = not asked and not options.fast
+    out = options.out or (RESULTS if whole else folder)
+    seeds = range(1 if options.fast else options.seeds)
+    return run_regimes(board, picked, seeds, folder, out, command)
 
 
 def chosen(data: list[str], pairs: list[str]) -> list[Board]:
@@ -87,6 +112,9 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument(
         "--methods", nargs="+", help="of keras_kd.methods (default: all)"
+    )
+    found.add_argument(
+        "--regimes", nargs="*", help="regimes by name or topic (default: all of them)"
     )
     found.add_argument(
         "--with-kd",

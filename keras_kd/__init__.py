@@ -34,6 +34,7 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
     from keras_kd.targets import pack_targets, unpack_targets
     from keras_kd.teachers import EnsembleTeacher, FrozenTeacher, SelfTeacher
     from keras_kd.terms import DistillationTerm
+    from keras_kd.views import View
 
 __all__ = [
     "Agreement",
@@ -47,6 +48,7 @@ __all__ = [
     "SelfTeacher",
     "StoredTeacher",
     "TeacherStudentKL",
+    "View",
     "callbacks",
     "compress",
     "datasets",

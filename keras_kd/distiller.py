@@ -11,11 +11,10 @@ terms are added.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from keras_kd.callbacks.epochs import counting_epochs, epoch_counter
@@ -28,17 +27,21 @@ from keras_kd.metrics import (
     split_teacher_metrics,
 )
 from keras_kd.objective.balance import MagnitudeBalance, as_balance
+from keras_kd.objective.config import arguments_from, config_of
+from keras_kd.objective.hard_loss import hard_loss, track
 from keras_kd.objective.stage import Narrowing, Stage
 from keras_kd.objective.step import Step, current_step, stepping
 from keras_kd.objective.strength import DynamicStrength, as_strength
 from keras_kd.objective.total import Objective
 from keras_kd.registration import register
+from keras_kd.shared_labels import shared_labels, shared_metrics
 from keras_kd.taps import input_spec, output_features, require_built
 from keras_kd.targets import index_of, unpack_targets
 from keras_kd.teachers import as_teacher
 from keras_kd.terms import DistillationTerm, as_term
 from keras_kd.types import OUTPUT, Number
 from keras_kd.validation import non_negative
+from keras_kd.views import as_views, views_of
 from keras_kd.wiring import build_terms, connect, teacher_taps
 
 
@@ -67,6 +70,9 @@ class Distiller(keras.Model):
             them both alike.
         balance: a `MagnitudeBalance`, which makes each term's weight a share of
             the hard loss, or None. Defaults to None.
+        views: dict from a name to a `View`, a layer or a function of the batch: what
+            the student sees besides the batch itself. Terms read it at taps that
+            begin with the name, `"flipped/output"`. Defaults to None.
 
     Raises:
         ValueError: where a tap is not there or runs twice, tensors cannot be
@@ -100,6 +106,7 @@ class Distiller(keras.Model):
         name: str = "distiller",
         strength: Any = None,
         balance: MagnitudeBalance | None = None,
+        views: Mapping[str, Any] | None = None,
     ):
         require_built(student)
         # The student's own policy, so that `compile` scales the loss when the student
@@ -114,6 +121,8 @@ class Distiller(keras.Model):
         )
         self.strength: DynamicStrength | None = as_strength(strength)
         self.balance = as_balance(balance)
+        self.views = as_views(views)
+        self.view_layers = [layer for v in self.views.values() for layer in v.layers]
         self.objective = Objective(
             self.terms, self.hard_loss_weight, self.strength, self.balance
         )
@@ -131,9 +140,13 @@ class Distiller(keras.Model):
         if name == "teacher":
             # A plain object: Keras would track a model, and save it.
             value = None if value is None else as_teacher(value)
+            if value is not None:
+                value.attach(self.student)
             logits = self.strength.logits if self.strength else ((), ())
-            extractor = connect(value, self.student, self.terms, logits)
+            extractor = connect(value, self.student, self.terms, logits, self.views)
             super().__setattr__("student_features", extractor)
+            super().__setattr__("teacher_layer", value and value.layer)
+            self.objective.each = value.each if value else lambda tap: ()
             # A traced graph would go on with the teacher it has seen.
             self.train_function = self.test_function = None
         super().__setattr__(name, value)
@@ -180,6 +193,8 @@ class Distiller(keras.Model):
             )
         metrics, self.teacher_metrics = split_teacher_metrics(metrics)
         refuse_teacher_metrics((metrics, weighted_metrics))
+        metrics = shared_metrics(self.student, metrics)
+        weighted_metrics = shared_metrics(self.student, weighted_metrics)
         super().compile(
             optimizer, loss, loss_weights, metrics, weighted_metrics, **kwargs
         )
@@ -235,24 +250,25 @@ class Distiller(keras.Model):
         step = current_step()
         if step is None or not training:
             return self.student(inputs, training=training)
-        step.student = self.student_features(inputs, training=training)
+        step.student = self.student_features(inputs, step.views, training=training)
         return step.student[OUTPUT]
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        labels, teacher = unpack_targets(y)
         for hyperparameter in self.objective.hyperparameters:
             hyperparameter.follow(self.optimizer.iterations, self.epoch)
-        self._build_state(teacher)
-        step = Step(teacher or self._live_features(x), index=index_of(y))
+        labels, step = self._step(x, y)
         with stepping(step), self.narrowed():
-            return super().train_step((x, labels, sample_weight))
+            logs = super().train_step((x, labels, sample_weight))
+        if self.teacher is not None:
+            self.teacher.after_step(self.student)
+        return logs
 
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        labels, teacher = unpack_targets(y)
+        labels, teacher = self._unpacked(y)
         if self.teacher_metrics and teacher is None:
-            teacher = self._live_features(x)
+            teacher = self._live_features(x, labels)
         with stepping(Step(teacher)):
             logs = super().test_step((x, labels, sample_weight))
         return {key: value for key, value in logs.items() if key not in self.trackers}
@@ -261,14 +277,16 @@ class Distiller(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         # Under several replicas Keras builds losses on a batch as it arrives.
-        y, step = unpack_targets(y)[0], current_step()
+        y, step = self._unpacked(y)[0], current_step()
         if step is None or step.student is None or not training:
             hard = self._hard_loss(y, y_pred, sample_weight, training)
             return hard + self._penalties(self.student)
         parts = self._parts(step, x, y, y_pred, sample_weight)
-        self._track(parts, x)
+        track(self.trackers, parts, x)
+        own = self.teacher and self.teacher.own_loss(step.teacher, y, sample_weight)
         # Last: adapters may have added to them.
-        return sum(parts.weighted.values()) + self._penalties(self)
+        total = sum(parts.weighted.values()) + self._penalties(self)
+        return total if own is None else total + own
 
     def weighted_losses(self, x, y=None, sample_weight=None) -> dict[str, Any]:
         """The parts of a training step's loss on a batch, as they are added up.
@@ -279,9 +297,7 @@ class Distiller(keras.Model):
         Returns:
             Dict from `"hard_loss"` and the terms' names to scalars.
         """
-        labels, teacher = unpack_targets(y)
-        self._build_state(teacher)
-        step = Step(teacher or self._live_features(x), index=index_of(y))
+        labels, step = self._step(x, y)
         with stepping(step), self.narrowed():
             y_pred = self(x, training=True)
             return self._parts(step, x, labels, y_pred, sample_weight).weighted
@@ -293,7 +309,7 @@ class Distiller(keras.Model):
             student = output_features(y_pred)
             for metric in self.teacher_metrics:
                 metric.update_state(teacher[metric.output], student[metric.output])
-        labels, _ = unpack_targets(y)
+        labels, _ = self._unpacked(y)
         if labels is None:  # the compiled metrics would be of nothing
             return results_of(m for m in self.metrics if m is not self._compile_metrics)
         return super().compute_metrics(x, labels, y_pred, sample_weight)
@@ -302,23 +318,26 @@ class Distiller(keras.Model):
         return results_of(self.metrics)
 
     def get_config(self):
-        return {
-            "name": self.name,
-            "student": keras.saving.serialize_keras_object(self.student),
-            "terms": [keras.saving.serialize_keras_object(t) for t in self.terms],
-            "hard_loss_weight": self.hard_loss_weight.get_config(),
-            "strength": _serialized(self.strength),
-            "balance": _serialized(self.balance),
-        }
+        return config_of(self)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        for key in ("student", "terms", "strength", "balance"):
-            config[key] = keras.saving.deserialize_keras_object(
-                config[key], custom_objects
-            )
-        return cls(None, **config)
+        return cls(**arguments_from(config, custom_objects))
+
+    def _unpacked(self, y):
+        """The labels, in the form of the student's outputs, and stored features."""
+        labels, teacher = unpack_targets(y)
+        return shared_labels(self.student, labels), teacher
+
+    def _step(self, x, y):
+        """The labels, and a step with what the teacher says and the views show."""
+        labels, teacher = self._unpacked(y)
+        self._build_state(teacher)
+        step = Step(teacher or self._live_features(x, labels), index=index_of(y))
+        step.views = views_of(
+            self.views, x, self.student, labels, step.teacher, self.optimizer
+        )
+        return labels, step
 
     def _taps_of_teacher(self):
         """All that a step may read, whatever the stage."""
@@ -326,7 +345,7 @@ class Distiller(keras.Model):
         taps += [self.strength.output] if self.strength else []
         return [*taps, *(metric.output for metric in self.teacher_metrics)]
 
-    def _live_features(self, x):
+    def _live_features(self, x, labels=None):
         """The teacher's features, outside the tape; None if it is the student."""
         terms = self.objective.terms_on(self.stage)
         if not terms and not self.teacher_metrics:
@@ -339,7 +358,7 @@ class Distiller(keras.Model):
             )
         if self.teacher.student_taps((OUTPUT,)):
             return None
-        return self.teacher(x, teacher_taps(terms))
+        return self.teacher(x, teacher_taps(terms), labels=labels)
 
     def _build_state(self, stored):
         """Make the terms that stored targets shape, and all the optimizer's slots.
@@ -359,42 +378,18 @@ class Distiller(keras.Model):
         if terms and step.teacher is None:
             step.teacher = self.teacher(x, teacher_taps(terms), step.student)
 
-        def hard_loss(weight):
+        def supervised(weight):
             return self._hard_loss(labels, y_pred, weight, True)
 
         return self.objective(
-            self.stage, step, hard_loss, labels, y_pred, sample_weight
+            self.stage, step, supervised, labels, y_pred, sample_weight
         )
 
     def _hard_loss(self, labels, y_pred, sample_weight, training):
-        if self._compile_loss is None:
-            return ops.zeros(())
-        if labels is None:
-            with tf.init_scope():
-                wanted = float(self.hard_loss_weight)
-            if wanted and training:
-                raise ValueError(
-                    f"The batch has no labels, and hard_loss_weight is {wanted}: "
-                    "pass `y`, or `hard_loss_weight=0`."
-                )
-            return ops.zeros(())
-        return self._compile_loss(labels, y_pred, sample_weight)
+        weight = self.hard_loss_weight if training else None
+        return hard_loss(self._compile_loss, labels, y_pred, sample_weight, weight)
 
     def _penalties(self, layer):
         """Regularisers and `add_loss`, at their own strength whatever the weights."""
         losses = [self._aggregate_additional_loss(loss) for loss in layer.losses]
         return sum(losses, ops.zeros(()))
-
-    def _track(self, parts, x):
-        # Keras divided by the number of replicas, whose gradients are summed;
-        # what people read is the mean.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        first = next(part for part in keras.tree.flatten(x) if part is not None)
-        examples = ops.shape(first)[0]
-        values = {name: value * replicas for name, value in parts.values.items()}
-        for name, value in (values | parts.notes).items():
-            self.trackers[name].update_state(value, sample_weight=examples)
-
-
-def _serialized(thing):
-    return None if thing is None else keras.saving.serialize_keras_object(thing)

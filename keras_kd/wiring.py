@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 
 from keras_kd.probabilities import ends_in_probabilities
-from keras_kd.taps import FeatureExtractor, TapError, flat_taps, input_spec, select
+from keras_kd.taps import TapError, flat_taps, input_spec, select
 from keras_kd.teachers import Teacher
 from keras_kd.terms import DistillationTerm
 from keras_kd.types import Features, Tap
 from keras_kd.validation import listing
+from keras_kd.views import StudentFeatures, of_view
 
 
 def connect(
@@ -20,7 +21,8 @@ def connect(
     student: keras.Model,
     terms: Sequence[DistillationTerm],
     logits: tuple[Sequence[Tap], Sequence[Tap]] = ((), ()),
-) -> FeatureExtractor:
+    views: Iterable[str] = (),
+) -> StudentFeatures:
     """Check the taps and shapes of both sides and build the terms.
 
     Without a teacher, the terms are built when the first stored targets arrive.
@@ -31,6 +33,7 @@ def connect(
         terms: the terms; those not built yet get their adapters here.
         logits: outputs of the student and of the teacher that are read as logits,
             besides those of the terms.
+        views: names of what the student sees besides the batch itself.
 
     Returns:
         The extractor of what the terms read from the student.
@@ -43,8 +46,8 @@ def connect(
     if teacher is not None:
         refuse_shared_layers(teacher, student)
         wanted += teacher.student_taps(teacher_taps(terms))
-    extractor = FeatureExtractor(student, wanted)
-    refuse_probabilities(teacher, student, terms, logits)
+    extractor = StudentFeatures(student, wanted, views)
+    refuse_probabilities(teacher, student, terms, logits, views)
     x = input_spec(student)
     seen_in_student = extractor.spec(x, training=True)
     if teacher is not None:
@@ -109,6 +112,7 @@ def refuse_probabilities(
     student: keras.Model,
     terms: Sequence[DistillationTerm],
     logits: tuple[Sequence[Tap], Sequence[Tap]] = ((), ()),
+    views: Iterable[str] = (),
 ) -> None:
     """A softmax applied before a loss that applies its own flattens the targets."""
     readers = [("The strength", *logits)]
@@ -126,7 +130,7 @@ def refuse_probabilities(
                     "FrozenTeacher(model, from_probabilities=True)."
                 )
         for tap in of_student:
-            if ends_in_probabilities(student, tap):
+            if ends_in_probabilities(student, of_view(tap, views)):
                 raise ValueError(
                     f"{reader} wants logits, and student {student.name!r} "
                     f"ends in a softmax or sigmoid at {tap!r}: build it with "

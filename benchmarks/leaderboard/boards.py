@@ -13,6 +13,9 @@ from keras_kd.workflow import Augmentation
 
 from .networks import Network
 
+LABELS = "labels"
+"""The loss of a classifier: the cross-entropy of its logits with the labels."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Training:
@@ -28,7 +31,7 @@ class Training:
     optimizer: str = "sgd"
     decay: float = 5e-4
 
-    def compiled(self, model: keras.Model, images: int) -> int:
+    def compiled(self, model: keras.Model, images: int, loss: Any = LABELS) -> int:
         """Compile a student, a teacher or a Distiller; returns the steps per epoch."""
         steps = images // self.batch_size
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -45,7 +48,9 @@ class Training:
             optimizer = keras.optimizers.AdamW(schedule, weight_decay=self.decay)
         model.compile(
             optimizer,
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            if loss == LABELS
+            else loss,
             jit_compile=False,  # on a CPU, compiling takes longer than it saves
         )
         return steps

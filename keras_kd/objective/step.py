@@ -11,13 +11,14 @@ from typing import Any
 
 @dataclasses.dataclass
 class Step:
-    """The features of both sides, once they are there, and the examples' places in
-    the dataset.
+    """The features of both sides, once they are there, what the student sees besides
+    the batch, and the examples' places in the dataset.
     """
 
     teacher: Any
     student: Any = None
     index: Any = None
+    views: Any = None
 
 
 _current: contextvars.ContextVar[Step | None] = contextvars.ContextVar(

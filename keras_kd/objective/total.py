@@ -22,9 +22,12 @@ from keras_kd.objective.step import Step
 from keras_kd.objective.strength import DynamicStrength, weighted_by
 from keras_kd.taps import select
 from keras_kd.terms import DistillationTerm
+from keras_kd.types import Tap
 from keras_kd.validation import unique_names
 
 STRENGTH = "strength"
+WEIGHTS = "weights"
+"""The tap where several teachers say how much each counts: `(batch, teachers)`."""
 WHOLE = Stage()
 MOST = 10.0
 """The greatest weight that may be meant as a share of the hard loss."""
@@ -54,6 +57,7 @@ class Objective:
         self.hard_loss_weight = hard_loss_weight
         self.strength = strength
         self.balance = balance
+        self.each: Callable[[Any], Sequence[Tap]] = lambda tap: ()
         self.names = [HARD_LOSS, *(term.name for term in terms)]
         unique_names("Terms", ["loss", *self.entries()])
         if balance is not None:
@@ -113,14 +117,7 @@ class Objective:
             notes[STRENGTH] = ops.mean(share)
         values = {HARD_LOSS: hard_loss(of_hard)} if stage.hard_loss else {}
         for term in terms:
-            values[term.name] = term(
-                select(student, term.student),
-                select(teacher, term.teacher),
-                labels=labels,
-                sample_weight=of_terms,
-                index=step.index,
-                training=True,
-            )
+            values[term.name] = self._value(term, step, labels, predictions, of_terms)
         weights = {HARD_LOSS: self.hard_loss_weight}
         weights |= {term.name: term.weight for term in terms}
         weighted = {name: weights[name] * value for name, value in values.items()}
@@ -131,6 +128,28 @@ class Objective:
             if self.balance.log_scales:
                 notes |= {_scale(term.name): scales[term.name] for term in terms}
         return Parts(values, weighted, notes)
+
+    def _value(self, term, step, labels, predictions, sample_weight):
+        """A term's value; of several teachers the mean, each example by its weights."""
+
+        def compared(tap, sample_weight):
+            return term(
+                select(step.student, term.student),
+                select(step.teacher, tap),
+                labels=labels,
+                sample_weight=sample_weight,
+                index=step.index,
+                training=True,
+            )
+
+        taps = self.each(term.teacher)
+        if not taps:
+            return compared(term.teacher, sample_weight)
+        weights = ops.unstack(select(step.teacher, WEIGHTS), len(taps), axis=-1)
+        return sum(
+            compared(tap, weighted_by(weight, sample_weight, predictions))
+            for tap, weight in zip(taps, weights, strict=True)
+        )
 
 
 def warn_of_published_weights(terms: Sequence[DistillationTerm]) -> None:

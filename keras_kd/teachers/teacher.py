@@ -22,6 +22,40 @@ class Teacher(abc.ABC):
 
     name: str = "teacher"
 
+    uses_labels: bool = False
+    """Whether `features` takes the batch's `labels` as a fourth argument."""
+
+    saved: bool = False
+    """Whether the Distiller saves it, by its `get_config`. Others are handed in."""
+
+    @property
+    def layer(self) -> keras.layers.Layer | None:
+        """What of it changes while the student learns; the Distiller saves it, and
+        trains what is trainable in it."""
+        return None
+
+    def attach(self, student: keras.Model) -> None:
+        """Get to know the student, before anything else is asked."""
+        return None
+
+    def own_loss(self, features: Features, labels: Any, sample_weight: Any) -> Any:
+        """A scalar that what is trainable in `layer` learns by, or None.
+
+        Args:
+            features: what it gave for the batch.
+            labels, sample_weight: the batch's, or None.
+        """
+        return None
+
+    def after_step(self, student: keras.Model) -> None:
+        """Follow the student, whose weights have just been updated."""
+        return None
+
+    def each(self, tap: Tap) -> tuple[Tap, ...]:
+        """The taps that a term at `tap` is compared with one by one, each example by
+        the weights in the columns of the tap `"weights"`; none: with `tap` itself."""
+        return ()
+
     @property
     def runs_ahead(self) -> bool:
         """Whether it best labels batches before the step that trains on them, several
@@ -30,7 +64,11 @@ class Teacher(abc.ABC):
         return False
 
     def __call__(
-        self, x: Any, taps: Sequence[Tap] = (OUTPUT,), student: Features | None = None
+        self,
+        x: Any,
+        taps: Sequence[Tap] = (OUTPUT,),
+        student: Features | None = None,
+        labels: Any = None,
     ) -> dict[Tap, Any]:
         """The teacher's features for a batch; no gradient flows into them.
 
@@ -39,11 +77,13 @@ class Teacher(abc.ABC):
             taps: which of the teacher's features are wanted.
             student: what the student left at its taps, for a teacher that needs
                 it.
+            labels: the batch's, for a teacher that uses them.
 
         Returns:
             Dict from tap to tensor, always with `"output"`.
         """
-        return frozen(self.features(x, tuple(taps), student))
+        more = (labels,) if self.uses_labels else ()
+        return frozen(self.features(x, tuple(taps), student, *more))
 
     def only(self, x: Any, taps: Sequence[Tap]) -> dict[Tap, Any]:
         """The features at these taps and no others, the output neither.
@@ -69,7 +109,7 @@ class Teacher(abc.ABC):
 
     @abc.abstractmethod
     def features(
-        self, x: Any, taps: tuple[Tap, ...], student: Features | None
+        self, x: Any, taps: tuple[Tap, ...], student: Features | None, *labels: Any
     ) -> Features:
         """The features of one pass, in inference mode."""
 
