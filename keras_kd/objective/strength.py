@@ -40,17 +40,12 @@ def student_entropy(labels: Any, teacher: Any, student: Any) -> Any:
 
 def student_error(labels: Any, teacher: Any, student: Any) -> Any:
     """`1 − q_y`: how far the student is from the label; of numbers or one-hot."""
-    several_classes("DynamicStrength", student.shape)
-    if labels is None:
-        raise ValueError(
-            "DynamicStrength('error') needs labels, and the batch has none: pass `y`."
-        )
-    q = ops.softmax(student, axis=-1)
-    if len(labels.shape) == len(q.shape) and labels.shape[-1] == 1:
-        labels = ops.squeeze(labels, axis=-1)
-    if len(labels.shape) < len(q.shape):
-        labels = ops.one_hot(ops.cast(labels, "int32"), q.shape[-1], dtype=q.dtype)
-    return 1.0 - ops.sum(ops.cast(labels, q.dtype) * q, axis=-1)
+    return 1.0 - _given_to_label("error", labels, student)
+
+
+def label_trust(labels: Any, teacher: Any, student: Any) -> Any:
+    """`1 − p_y`: 0 where the teacher gives the label, 1 where it rules it out."""
+    return 1.0 - _given_to_label("label_trust", labels, teacher)
 
 
 def teacher_confidence(labels: Any, teacher: Any, student: Any) -> Any:
@@ -63,7 +58,10 @@ MEASURES: dict[str, Callable] = {
     "entropy": student_entropy,
     "error": student_error,
     "teacher_confidence": teacher_confidence,
+    "label_trust": label_trust,
 }
+OF_TEACHER = ("teacher_confidence", "label_trust")
+"""Those that read the teacher's output, and not the student's."""
 
 
 @register
@@ -83,6 +81,8 @@ class DynamicStrength:
             `"entropy"`, of the student's prediction over its greatest, log C;
             `"error"`, one minus the probability that the student gives the label;
             `"teacher_confidence"`, the greatest probability that the teacher gives;
+            `"label_trust"`, one minus the probability that the teacher gives the
+            label, for noisy labels: one that it does not believe gives way to it;
             or a function `(labels, teacher, student)` of the outputs, made of
             tensor operations, that returns `(batch,)`, or a value per position,
             in [0, 1]. Defaults to `"entropy"`.
@@ -108,6 +108,9 @@ class DynamicStrength:
         label's loss takes the rest here, as in the mixing by class of Lukasik,
         Bhojanapalli, Menon, Kumar. Teacher's pet: understanding and mitigating
         biases in distillation. TMLR 2022. https://arxiv.org/abs/2106.10494
+        Li, Yang, Song, Cao, Luo, Li. Learning from Noisy Labels with Distillation.
+        ICCV 2017. https://arxiv.org/abs/1703.02391 Label and teacher are mixed there
+        by one number for all; under `"label_trust"` each example has its own.
     """
 
     def __init__(
@@ -160,7 +163,7 @@ class DynamicStrength:
         if callable(self.measure):
             return (), ()
         one = (self.output,)
-        return ((), one) if self.measure == "teacher_confidence" else (one, ())
+        return ((), one) if self.measure in OF_TEACHER else (one, ())
 
     def get_config(self) -> dict[str, Any]:
         measure: Any = self.measure
@@ -217,6 +220,22 @@ def weighted_by(share: Any, sample_weight: Any, predictions: Any) -> Any:
     weight = ops.cast(sample_weight, share.dtype)
     rank = max(rank, len(weight.shape))
     return _of_rank(share, rank) * _of_rank(weight, rank)
+
+
+def _given_to_label(measure, labels, logits):
+    """The probability of the label."""
+    several_classes("DynamicStrength", logits.shape)
+    if labels is None:
+        raise ValueError(
+            f"DynamicStrength({measure!r}) needs labels, and the batch has none: pass "
+            "`y`."
+        )
+    p = ops.softmax(logits, axis=-1)
+    if len(labels.shape) == len(p.shape) and labels.shape[-1] == 1:
+        labels = ops.squeeze(labels, axis=-1)
+    if len(labels.shape) < len(p.shape):
+        labels = ops.one_hot(ops.cast(labels, "int32"), p.shape[-1], dtype=p.dtype)
+    return ops.sum(ops.cast(labels, p.dtype) * p, axis=-1)
 
 
 def _output(features, tap):

@@ -141,11 +141,11 @@ class FrozenTeacher(Teacher):
         return self.chosen != "tensorflow"
 
     def features(self, x, taps, student=None):
-        features = self._features(self._entering(x), (OUTPUT, *taps))
+        features = self._features(self.entering(x), (OUTPUT, *taps))
         return {**features, **output_features(features[OUTPUT])}
 
     def only(self, x, taps):
-        return frozen(self._features(self._entering(x), tuple(taps)))
+        return frozen(self._features(self.entering(x), tuple(taps)))
 
     def prepare(self, x: Any, taps: Sequence[Tap] = (OUTPUT,)) -> None:
         """Choose the engine and convert the model now, and not at the first batch.
@@ -195,7 +195,7 @@ class FrozenTeacher(Teacher):
         same = []
         for start in range(0, len(keras.tree.flatten(x)[0]), ROWS):
             part = keras.tree.map_structure(lambda a: a[start : start + ROWS], x)  # noqa: B023
-            expected = FeatureExtractor(self.model)(self._entering(part))[OUTPUT]
+            expected = FeatureExtractor(self.model)(self.entering(part))[OUTPUT]
             given = self.only(part, (OUTPUT,))[OUTPUT]
             pairs = zip(
                 keras.tree.flatten(expected), keras.tree.flatten(given), strict=True
@@ -225,14 +225,14 @@ class FrozenTeacher(Teacher):
         if self._engine is not None:
             self._engine.refresh()
 
-    def _entering(self, x: Any) -> Any:
+    def entering(self, x: Any) -> Any:
         """A batch of the student's as the model takes it."""
         if self.size is not None:
             x = keras.tree.map_structure(self._resize, x)
         return x if self.preprocess is None else self.preprocess(x)
 
     def _arrays(self, x: Any) -> list[np.ndarray]:
-        return arrays_of(self.model, self._entering(x))
+        return arrays_of(self.model, self.entering(x))
 
     def _features(self, x: Any, taps: tuple[Tap, ...]) -> dict[Tap, Any]:
         """The features at these taps, and no others."""

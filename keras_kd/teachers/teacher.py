@@ -44,6 +44,9 @@ class Teacher(abc.ABC):
         Args:
             features: what it gave for the batch.
             labels, sample_weight: the batch's, or None.
+
+        Returns:
+            The mean over the batch, as a Keras loss gives it under several replicas.
         """
         return None
 

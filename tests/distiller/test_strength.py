@@ -29,6 +29,7 @@ def by_place(labels, teacher, student):
         ("entropy", [0.0, 1.0]),
         ("error", [1.0, 0.75]),  # the label is class 1
         ("teacher_confidence", [1.0, 0.25]),
+        ("label_trust", [1.0, 0.75]),
     ],
 )
 def test_measures(measure, expected):
@@ -38,6 +39,14 @@ def test_measures(measure, expected):
         np.testing.assert_allclose(shares, expected, atol=1e-6)
     half = DynamicStrength(measure)(np.array([1, 1]), *[LOGITS.astype("float16")] * 2)
     assert keras.backend.standardize_dtype(half.dtype) == "float32"
+
+
+def test_trust_in_a_label_is_the_teachers_and_error_the_students():
+    y, sure = np.array([0, 0]), np.array([SURE, SURE], "float32")
+    trust = DynamicStrength("label_trust")
+    np.testing.assert_allclose(trust(y, LOGITS, sure), [0.0, 0.75], atol=1e-6)
+    np.testing.assert_allclose(trust(y, sure, LOGITS), [0.0, 0.0], atol=1e-6)
+    assert trust.logits == ((), ("output",))
 
 
 def test_a_class_that_is_ruled_out_adds_nothing():
@@ -75,6 +84,10 @@ def test_of_a_sequence_the_mean_over_what_counts():
         (lambda: DynamicStrength(low=-0.1), "`low` must be non-negative"),
         (lambda: DynamicStrength(high=1.5), "`high` must be at most 1"),
         (lambda: DynamicStrength("error")(None, LOGITS, LOGITS), "needs labels"),
+        (
+            lambda: DynamicStrength("label_trust")(None, LOGITS, LOGITS),
+            r"DynamicStrength\('label_trust'\) needs labels, and the batch has none",
+        ),
         (
             lambda: DynamicStrength()(None, LOGITS[:, :1], LOGITS[:, :1]),
             "two classes or more",

@@ -33,8 +33,9 @@ def of_teacher(teacher: Teacher) -> dict[str, Any]:
     A `FrozenTeacher` is known by its model's configuration (layer names count by their
     order alone) and the SHA-256 of its weights, by `size`, `preprocess`,
     `from_probabilities` and the precision it runs in; the engine that runs it does not
-    count. An `EnsembleTeacher` is known by its members, `combine` and `weights`, any
-    other by its class, its models, and its `identity()` where it has one.
+    count. An `EnsembleTeacher` is known by its members, `combine`, `weights` (learned
+    ones by their numbers), `drop_worst` and `class_maps`, any other by its class, its
+    models, and its `identity()` where it has one.
 
     Args:
         teacher: a `Teacher`.
@@ -60,7 +61,8 @@ def of_teacher(teacher: Teacher) -> dict[str, Any]:
     elif isinstance(teacher, EnsembleTeacher):
         told["members"] = {name: of_teacher(m) for name, m in teacher.members.items()}
         told["combine"] = of_function(teacher.combine)
-        told["shares"] = described(teacher.weights)
+        told["shares"] = described(teacher.shares)
+        told |= _more_of_ensemble(teacher)
     else:
         told["models"] = [_of_model(model) for model in teacher.models]
     if callable(identity := getattr(teacher, "identity", None)):
@@ -108,6 +110,17 @@ def of_examples(examples: Examples) -> dict[str, Any]:
         for path, tensor in spec
     ]
     return {**told, "sha256": whole.hexdigest()}
+
+
+def _more_of_ensemble(teacher: EnsembleTeacher) -> dict[str, Any]:
+    """What it has beyond fixed weights; nothing of what it has not."""
+    more = {
+        "rule": described(teacher.weighing.rule),
+        "learned": described(teacher.learned_weights),
+        "drop_worst": teacher.drop_worst,
+        "class_maps": described(teacher.class_maps),
+    }
+    return {key: value for key, value in more.items() if value}
 
 
 def _of_model(model: keras.Model) -> dict[str, str]:

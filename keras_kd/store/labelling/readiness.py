@@ -27,7 +27,8 @@ def refuse_what_cannot_label(teacher: Teacher) -> None:
     """Refuse a teacher that has nothing to say by itself.
 
     Raises:
-        ValueError: for a `StoredTeacher` or a `SelfTeacher`.
+        ValueError: for a `StoredTeacher` or a `SelfTeacher`, and an ensemble that
+            needs labels or compares with each member.
     """
     if hasattr(teacher, "manifest"):
         raise ValueError(
@@ -38,6 +39,13 @@ def refuse_what_cannot_label(teacher: Teacher) -> None:
         raise ValueError(
             "`teacher` must be a model, a FrozenTeacher or an EnsembleTeacher, which "
             f"label without a student. Received: {type(teacher).__name__}."
+        )
+    if teacher.uses_labels or teacher.each(OUTPUT):
+        needed = "the labels" if teacher.uses_labels else "each of its members"
+        raise ValueError(
+            f"A store holds a teacher's output alone, and {teacher.name!r} teaches by "
+            f"{needed}: label with an ensemble of combine='probabilities' or 'logits' "
+            "whose weights need no labels."
         )
 
 
