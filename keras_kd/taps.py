@@ -253,7 +253,7 @@ def _children(layer):
     """A layer's own layers by name, and by attribute for those of a subclass."""
     layers = layer._flatten_layers(include_self=False, recursive=False)
     named = {x.name: x for x in layers if not isinstance(x, keras.layers.InputLayer)}
-    own = {id(x) for x in named.values()}
+    own = {id(x) for x in layers}  # two of one name have attributes of their own
     attributes = {
         key: value
         for key, value in vars(layer).items()
