@@ -4,6 +4,7 @@ from keras_kd.losses.feature.attention import AttentionTransfer, attention_trans
 from keras_kd.losses.feature.boundaries import ActivationBoundary, activation_boundary
 from keras_kd.losses.feature.channel_relations import InterChannel, inter_channel
 from keras_kd.losses.feature.channels import ChannelWise, channel_wise
+from keras_kd.losses.feature.cross_layer import CrossLayer, cross_layer
 from keras_kd.losses.feature.factors import FactorTransfer, factor_transfer
 from keras_kd.losses.feature.flow import FlowOfSolution, flow_of_solution
 from keras_kd.losses.feature.generative import (
@@ -24,6 +25,7 @@ __all__ = [
     "ActivationBoundary",
     "AttentionTransfer",
     "ChannelWise",
+    "CrossLayer",
     "FactorTransfer",
     "FeatureOverhaul",
     "FlowOfSolution",
@@ -37,6 +39,7 @@ __all__ = [
     "activation_boundary",
     "attention_transfer",
     "channel_wise",
+    "cross_layer",
     "factor_transfer",
     "flow_of_solution",
     "hierarchical_context",

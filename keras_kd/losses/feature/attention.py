@@ -117,6 +117,7 @@ class AttentionTransfer(DistillationLoss):
     """
 
     compares = "relations"
+    across_examples = False
 
     def __init__(self, power: float = 2.0, mode: str = "code", **kwargs: Any):
         super().__init__(**kwargs)

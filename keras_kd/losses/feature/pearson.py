@@ -94,6 +94,7 @@ class PearsonFeature(DistillationLoss):
     """
 
     compares = "features"
+    across_examples = True
 
     def call(self, teacher, student):
         return pearson_feature(teacher, student)

@@ -95,6 +95,7 @@ class NeuronSelectivity(DistillationLoss):
     """
 
     compares = "relations"
+    across_examples = False
 
     def check_shapes(self, teacher, student):
         check_maps(type(self).__name__, teacher, student, channels=False)
