@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -39,12 +39,44 @@ def functional(model: keras.Model) -> Any:
     return model
 
 
-def nodes_of(graph: Any) -> Iterator[Any]:
-    """The calls of layers and operations in a graph, in the order of computation."""
+Instead = Mapping[int, Any]
+"""From the id of a tensor to the earlier tensor of the same graph in its place."""
+
+
+def nodes_of(graph: Any, instead: Instead | None = None) -> Iterator[Any]:
+    """The calls of layers and operations in a graph, in the order of computation.
+
+    Args:
+        graph: As `functional` gives it.
+        instead: Tensors that take the place of others. What then leads to no output
+            is left out. Defaults to `None`.
+    """
+    needed = _needed(graph, instead) if instead else None
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
             if node.operation and not node.is_input:
-                yield node
+                if needed is None or id(node) in needed:
+                    yield node
+
+
+def in_place_of(tensor: Any, instead: Instead) -> Any:
+    """The tensor that is read where `tensor` was: itself, or one before it."""
+    while id(tensor) in instead:
+        tensor = instead[id(tensor)]
+    return tensor
+
+
+def _needed(graph: Any, instead: Instead) -> set[int]:
+    """The ids of the nodes that lead to an output."""
+    maker = {id(t): node for node in nodes_of(graph) for t in node.outputs}
+    needed: set[int] = set()
+    left = list(keras.tree.flatten(graph._outputs_struct))
+    while left:
+        node = maker.get(id(in_place_of(left.pop(), instead)))
+        if node is not None and id(node) not in needed:
+            needed.add(id(node))
+            left.extend(node.input_tensors)
+    return needed
 
 
 def rewrite(
@@ -53,6 +85,7 @@ def rewrite(
     on_input: Callable[[Any], Any] | None = None,
     name: str | None = None,
     input_shape: Callable[[Any], Any] | None = None,
+    instead: Instead | None = None,
 ) -> keras.Model:
     """Build a functional model anew, each call of a layer left to `visit`.
 
@@ -64,12 +97,14 @@ def rewrite(
         name: String. Defaults to the name of `model`.
         input_shape: Function from an input tensor of `model` to the shape of the
             new one, the batch included. Defaults to the same shape.
+        instead: Tensors of `model` that take the place of others, whose layers
+            are left out. Defaults to `None`.
 
     Returns:
         A functional `keras.Model` with the same structure of inputs and outputs.
     """
     graph = functional(model)
-    tensors: dict[int, Any] = {}
+    tensors = _Tensors(instead or {})
     inputs = []
     for tensor in keras.tree.flatten(graph._inputs_struct):
         source = keras.Input(
@@ -79,20 +114,42 @@ def rewrite(
             sparse=getattr(tensor, "sparse", False),
         )
         inputs.append(source)
-        tensors[id(tensor)] = on_input(source) if on_input else source
-    for node in nodes_of(graph):
-        args, kwargs = node.arguments.fill_in(tensors)
+        tensors.set(tensor, on_input(source) if on_input else source)
+    for node in nodes_of(graph, instead):
+        args, kwargs = node.arguments.fill_in(tensors.new)
         # Keras adds it to layers that take one; not all that replace them do.
         if kwargs.get("mask") is None:
             kwargs.pop("mask", None)
         outputs = keras.tree.flatten(visit(node.operation, node, args, kwargs))
         for old, new in zip(node.outputs, outputs, strict=True):
-            tensors[id(old)] = new
+            tensors.set(old, new)
     return keras.Model(
         keras.tree.pack_sequence_as(graph._inputs_struct, inputs),
-        keras.tree.map_structure(lambda old: tensors[id(old)], graph._outputs_struct),
+        keras.tree.map_structure(
+            lambda old: tensors.new[id(old)], graph._outputs_struct
+        ),
         name=name or model.name,
     )
+
+
+class _Tensors:
+    """The new graph's tensors by the ids of the old ones.
+
+    Args:
+        instead: As in `rewrite`; keeps the tensors that were replaced by id alone.
+    """
+
+    def __init__(self, instead: Instead) -> None:
+        self.new: dict[int, Any] = {}
+        self._ends: dict[int, list[int]] = {}
+        for end, source in instead.items():
+            first = in_place_of(source, instead)
+            self._ends.setdefault(id(first), []).append(end)
+
+    def set(self, old: Any, new: Any) -> None:
+        """Enter a tensor, also for those that it takes the place of."""
+        for name in (id(old), *self._ends.get(id(old), ())):
+            self.new[name] = new
 
 
 def replace_layers(

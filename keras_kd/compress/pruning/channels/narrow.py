@@ -25,6 +25,16 @@ def narrow_config(layer: Any, makes: np.ndarray) -> dict[str, Any]:
     for name in ("units", "filters", "output_dim"):
         if type(layer) in MAKERS and name in config:
             config[name] = count
+    if config.get("groups", 1) > 1:
+        if type(layer) in MAKERS:
+            config["groups"] = count
+        else:
+            # The most groups of equal size.
+            config["groups"] = max(
+                g for g in range(1, config["groups"] + 1) if count % g == 0
+            )
+    if "projection_dim" in config and is_layer_scale(layer):
+        config["projection_dim"] = count
     if isinstance(layer, keras.layers.Reshape) and config["target_shape"][-1] != -1:
         config["target_shape"] = (*config["target_shape"][:-1], count)
     return config
@@ -44,10 +54,28 @@ def narrow_weights(layer: Any, new: Any, reads: np.ndarray, makes: np.ndarray) -
         return
     for old, variable in zip(layer.weights, new.weights, strict=True):
         value = keras.ops.convert_to_numpy(old)
-        for axis, keep in _cuts(layer, old.name, value.ndim, reads, makes):
-            if value.shape[axis] == len(keep):
+        for axis, keep in _cuts(layer, old, reads, makes):
+            if old.shape[axis] == len(keep):
                 value = np.compress(keep, value, axis)
         variable.assign(value)
+
+
+def narrow_shape(
+    layer: Any, variable: Any, reads: np.ndarray, makes: np.ndarray
+) -> tuple[int, ...]:
+    """The shape that a weight has in the narrower layer, as `narrow_weights` cuts it.
+
+    Args:
+        layer: A built layer that has a rule.
+        variable: One of its weights.
+        reads: Boolean array, which of its input channels stay.
+        makes: Boolean array, which of its output channels stay.
+    """
+    shape = [int(size) for size in variable.shape]
+    for axis, keep in _cuts(layer, variable, reads, makes):
+        if variable.shape[axis] == len(keep):
+            shape[axis] = int(keep.sum())
+    return tuple(shape)
 
 
 def channel_norms(layer: Any) -> np.ndarray | None:
@@ -63,10 +91,21 @@ def channel_norms(layer: Any) -> np.ndarray | None:
     return norms / max(norms.mean(), 1e-12)
 
 
+def is_layer_scale(layer: Any) -> bool:
+    """Whether it is the factor for each channel of `keras.applications.ConvNeXt`."""
+    kind = type(layer)
+    return kind.__name__ == "LayerScale" and "convnext" in kind.__module__
+
+
 def _cuts(
-    layer: Any, name: str, rank: int, reads: np.ndarray, makes: np.ndarray
+    layer: Any, variable: Any, reads: np.ndarray, makes: np.ndarray
 ) -> list[tuple[int, np.ndarray]]:
     """Pairs of an axis of a variable and what stays along it."""
+    name, rank = variable.name, len(variable.shape)
+    if isinstance(layer, keras.layers.MultiHeadAttention):
+        if variable.path.split("/")[-2] == "attention_output":
+            return [(rank - 1, makes)]
+        return [(0, reads)] if name == "kernel" else []
     if name == "depthwise_kernel" or (type(layer) in DEPTHWISE and name == "kernel"):
         return [(rank - 2, reads)]
     if name == "pointwise_kernel":

@@ -80,7 +80,7 @@ def rule_for(operation: Any, node: Any) -> Rule | None:
     ):
         return None
     if kind in MAKERS:
-        return _make if getattr(operation, "groups", 1) == 1 else None
+        return _rule_for_groups(operation)
     if kind in DEPTHWISE:
         return _multiply_channels
     if kind in EACH_CHANNEL:
@@ -92,6 +92,15 @@ def rule_for(operation: Any, node: Any) -> Rule | None:
     if kind in (keras.layers.Flatten, keras.layers.Reshape):
         return _reshape
     return None
+
+
+def _rule_for_groups(layer: Any) -> Rule | None:
+    """A convolution in groups is followed where each group is one channel."""
+    groups = getattr(layer, "groups", 1)
+    if groups == 1:
+        return _make
+    alone = groups == layer.filters == layer.input_spec.axes[-1]
+    return _keep if alone and one_number(layer.activation) else None
 
 
 def _rule_for_operation(operation: Any) -> Rule | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -91,19 +91,45 @@ def prune_channels(
     positive_int("divisible_by", divisible_by)
     trace = Trace(model)
     refuse_compressed(model, "Prune its channels first, or hand in strip(model).")
-    groups = _groups(trace)
-    wanted = _wanted(groups, shares, list(skip or ()))
-    scores = _scores(trace, score)
-    gone: set[int] = set()
-    for group, part in zip(groups, wanted, strict=True):
-        gone |= _least(group, part, scores, trace, divisible_by)
+    gone = Ranking(trace, score).least(shares, skip, divisible_by)
     if not gone:
-        kept = next((str(group) for group in groups if group.reason), "too few")
         raise ValueError(
             f"No channel of {model.name!r} can go at `schedule`={shares!r} and "
-            f"`divisible_by`={divisible_by}. For instance {kept}."
+            f"`divisible_by`={divisible_by}. For instance {why_not(trace)}."
         )
-    return _built(model, trace, gone, {})
+    return without_channels(model, trace, gone)
+
+
+class Ranking:
+    """The groups of channels of a model, and how much each channel matters.
+
+    Args:
+        trace: The channels of the model.
+        score: `"l2"` or `"gamma"`. Defaults to `"l2"`.
+    """
+
+    def __init__(self, trace: Trace, score: str = "l2") -> None:
+        self.trace = trace
+        self.groups = _groups(trace)
+        self.scores = _scores(trace, score)
+
+    def least(
+        self,
+        shares: float | Mapping[str, float],
+        skip: Iterable[str] | None = None,
+        divisible_by: int = 1,
+    ) -> set[int]:
+        """The roots of the channels that go; the arguments are those of `prune`."""
+        wanted = _wanted(self.groups, shares, list(skip or ()))
+        gone: set[int] = set()
+        for group, part in zip(self.groups, wanted, strict=True):
+            gone |= _least(group, part, self.scores, self.trace, divisible_by)
+        return gone
+
+
+def why_not(trace: Trace) -> str:
+    """A group of channels that stays, and why."""
+    return next((str(group) for group in _groups(trace) if group.reason), "too few")
 
 
 def _groups(trace: Trace) -> list[ChannelGroup]:
@@ -195,11 +221,32 @@ def _least(
     return set(sorted(free, key=lambda root: scores[root])[:count])
 
 
-def _built(
-    model: Any, trace: Trace, gone: set[int], made: dict[int, Any]
+def staying(trace: Trace, gone: set[int]) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from slots to which of them are not gone, a boolean array."""
+    here = np.ones(trace.slots.count, bool)
+    here[list(gone)] = False
+    return lambda slots: here[trace.slots.roots(slots)]
+
+
+def without_channels(
+    model: Any,
+    trace: Trace,
+    gone: set[int],
+    inherit: bool = True,
+    made: dict[int, Any] | None = None,
 ) -> keras.Model:
-    def stays(slots: np.ndarray) -> np.ndarray:
-        return ~np.isin(trace.slots.roots(slots), list(gone))
+    """The model built anew without the channels that are gone.
+
+    Args:
+        model: A functional or Sequential model.
+        trace: Its channels. Blocks that the trace leaves out are left out here.
+        gone: Set of roots of slots.
+        inherit: Boolean. Whether layers take over the weights that stay; otherwise
+            layers with weights to train begin anew. Defaults to `True`.
+        made: Dict from a layer's id to the new layer, for nested models.
+    """
+    made = {} if made is None else made
+    stays = staying(trace, gone)
 
     def shape(tensor: Any) -> Any:
         slots = trace.made_in[id(tensor)]
@@ -213,17 +260,28 @@ def _built(
         if id(operation) in made:
             return made[id(operation)](*args, **kwargs)
         use: Use | None = trace.uses.get(id(operation))
-        if is_model(operation) and id(operation) not in trace.opaque:
-            new = _built(operation, trace, gone, made)
-        elif use is None:
-            new = copy_of(operation)
+        nested = is_model(operation) and id(operation) not in trace.opaque
+        keeps = not nested and (inherit or not _is_trained(operation))
+        if nested:
+            new = without_channels(operation, trace, gone, inherit, made)
+        elif use is not None:
+            config = narrow_config(operation, stays(use.makes))
+            new = type(operation).from_config(config)
         else:
-            makes = stays(use.makes)
-            new = type(operation).from_config(narrow_config(operation, makes))
+            new = copy_of(operation) if keeps else _fresh(operation)
         made[id(operation)] = new
         outputs = new(*args, **kwargs)
-        if use is not None:
+        if use is not None and keeps:
             narrow_weights(operation, new, stays(use.reads), stays(use.makes))
         return outputs
 
-    return rewrite(model, visit, input_shape=shape)
+    return rewrite(model, visit, input_shape=shape, instead=trace.instead)
+
+
+def _is_trained(layer: Any) -> bool:
+    """Whether a layer has weights to train, frozen or not."""
+    return any(part._trainable_variables for part in layer._flatten_layers())
+
+
+def _fresh(layer: Any) -> Any:
+    return type(layer).from_config(layer.get_config())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,7 +11,13 @@ import numpy as np
 
 from keras_kd.compress.pruning.channels.rules import rule_for
 from keras_kd.compress.pruning.channels.slots import Slots
-from keras_kd.compress.rewrite import functional, is_model, nodes_of
+from keras_kd.compress.rewrite import (
+    Instead,
+    functional,
+    in_place_of,
+    is_model,
+    nodes_of,
+)
 
 
 @dataclasses.dataclass
@@ -35,6 +42,10 @@ class Trace:
 
     Args:
         model: A functional or Sequential model.
+        rule_for: Function `(operation, node) -> rule or None`. Defaults to the
+            rules by which a model without channels of zeros answers alike.
+        instead: Tensors that take the place of others, as `rewrite` has them.
+            Defaults to `None`.
 
     Attributes:
         slots: The `Slots`.
@@ -42,7 +53,14 @@ class Trace:
         made_in: Dict from a tensor's id to the slots of its last axis.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        rule_for: Callable[[Any, Any], Any] = rule_for,
+        instead: Instead | None = None,
+    ) -> None:
+        self.rule_for = rule_for
+        self.instead = instead or {}
         self.slots = Slots()
         self.uses: dict[int, Use] = {}
         self.made_in: dict[int, np.ndarray] = {}
@@ -56,12 +74,13 @@ class Trace:
             self.slots.fix(self._known(tensor), "it is an output of the model")
 
     def _known(self, tensor: Any) -> np.ndarray:
+        tensor = in_place_of(tensor, self.instead)
         if id(tensor) not in self.made_in:
             self.made_in[id(tensor)] = self.slots.new(width(tensor))
         return self.made_in[id(tensor)]
 
     def _follow(self, graph: Any, prefix: str) -> None:
-        for node in nodes_of(graph):
+        for node in nodes_of(graph, self.instead):
             self._step(node, prefix)
 
     def _step(self, node: Any, prefix: str) -> None:
@@ -73,7 +92,7 @@ class Trace:
             for tensor, source in zip(node.outputs, inner, strict=True):
                 self.made_in[id(tensor)] = self._known(source)
             return
-        rule = None if is_model(operation) else rule_for(operation, node)
+        rule = None if is_model(operation) else self.rule_for(operation, node)
         if rule is None:
             self._fix(node, reads, f"{path!r} ({type(operation).__name__}) mixes it")
             return
@@ -97,11 +116,7 @@ class Trace:
         """Walk a nested model, once; again for each further call, unite its ends."""
         graph = functional(model)
         inputs = keras.tree.flatten(graph._inputs_struct)
-        try:
-            keras.tree.assert_same_structure(
-                node.arguments.args[0], graph._inputs_struct
-            )
-        except (ValueError, TypeError, IndexError):
+        if not called_as_built(model, node):
             self.opaque.add(id(model))
             return False
         for inner, outer in zip(inputs, node.input_tensors, strict=True):
@@ -116,6 +131,17 @@ class Trace:
             self.slots.fix(slots, reason)
         for tensor in node.outputs:
             self.slots.fix(self._known(tensor), reason)
+
+
+def called_as_built(model: Any, node: Any) -> bool:
+    """Whether a nested model is called with the structure of its own inputs."""
+    try:
+        keras.tree.assert_same_structure(
+            node.arguments.args[0], functional(model)._inputs_struct
+        )
+    except (ValueError, TypeError, IndexError):
+        return False
+    return True
 
 
 def _has_one_shape(operation: Any) -> bool:
