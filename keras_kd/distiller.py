@@ -27,13 +27,15 @@ from keras_kd.metrics import (
     split_teacher_metrics,
 )
 from keras_kd.objective.balance import MagnitudeBalance, as_balance
-from keras_kd.objective.config import arguments_from, config_of
+from keras_kd.objective.config import arguments_from, config_of, handing_in
 from keras_kd.objective.hard_loss import hard_loss, track
 from keras_kd.objective.stage import Narrowing, Stage
 from keras_kd.objective.step import Step, current_step, stepping
 from keras_kd.objective.strength import DynamicStrength, as_strength
 from keras_kd.objective.total import Objective
 from keras_kd.registration import register
+from keras_kd.replicas.batch import own_rows, scaled
+from keras_kd.replicas.training import Replicated
 from keras_kd.shared_labels import shared_labels, shared_metrics
 from keras_kd.taps import input_spec, output_features, require_built
 from keras_kd.targets import index_of, unpack_targets
@@ -46,7 +48,7 @@ from keras_kd.wiring import build_terms, connect, teacher_taps
 
 
 @register
-class Distiller(keras.Model):
+class Distiller(Replicated, keras.Model):
     """Trains a student from its labels and from a teacher.
 
     Compile, fit, evaluate and predict it as any Keras model; `distiller.student`
@@ -162,9 +164,8 @@ class Distiller(keras.Model):
         Returns:
             The compiled Distiller, ready to train on.
         """
-        distiller = keras.saving.load_model(path)
-        distiller.teacher = teacher
-        return distiller
+        with handing_in(None if teacher is None else as_teacher(teacher)):
+            return keras.saving.load_model(path)
 
     @property
     def output_names(self) -> list[str] | None:
@@ -286,7 +287,7 @@ class Distiller(keras.Model):
         own = self.teacher and self.teacher.own_loss(step.teacher, y, sample_weight)
         # Last: adapters may have added to them.
         total = sum(parts.weighted.values()) + self._penalties(self)
-        return total if own is None else total + own
+        return total if own is None else total + scaled(own)
 
     def weighted_losses(self, x, y=None, sample_weight=None) -> dict[str, Any]:
         """The parts of a training step's loss on a batch, as they are added up.
@@ -306,7 +307,7 @@ class Distiller(keras.Model):
         step = current_step()
         if self.teacher_metrics and step is not None:
             teacher = step.teacher or self.teacher(x, (), output_features(y_pred))
-            student = output_features(y_pred)
+            teacher, student = own_rows((teacher, output_features(y_pred)))
             for metric in self.teacher_metrics:
                 metric.update_state(teacher[metric.output], student[metric.output])
         labels, _ = self._unpacked(y)
@@ -376,7 +377,7 @@ class Distiller(keras.Model):
         """The hard loss and the terms that are on."""
         terms = self.objective.terms_on(self.stage)
         if terms and step.teacher is None:
-            step.teacher = self.teacher(x, teacher_taps(terms), step.student)
+            step.teacher = self.teacher(x, teacher_taps(terms), step.student, labels)
 
         def supervised(weight):
             return self._hard_loss(labels, y_pred, weight, True)

@@ -11,6 +11,13 @@ tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
 )
 """
+LAUNCH = """
+import sys
+sys.argv[0] = "keras-kd"  # nothing heavy is imported
+from keras_kd.cli import main
+sys.exit(main(["launch", *sys.argv[1:]]))
+"""
+"""`python -c LAUNCH ...` is `keras-kd launch ...`."""
 
 
 def run_on_two_devices(script):

@@ -7,7 +7,7 @@ import importlib.metadata
 from collections.abc import Callable
 from typing import Any
 
-from keras_kd.cli import label_arguments, values
+from keras_kd.cli import label_arguments, launch_arguments, values
 from keras_kd.cli.shared_arguments import (
     DATA,
     SAMPLES,
@@ -278,6 +278,10 @@ COMMANDS: dict[str, tuple[str, Callable[[Callable[..., Any]], None]]] = {
     "store": (
         "tell what a store holds, or compare it with its teacher",
         label_arguments.store,
+    ),
+    "launch": (
+        "run a script in several processes that train together",
+        launch_arguments.launch,
     ),
     "export": ("write a model to .tflite or .onnx files", _export),
     "verify": ("compare a file with its model, and hold it to limits", _verify),

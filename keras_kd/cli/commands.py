@@ -11,6 +11,7 @@ from keras_kd.cli import text
 from keras_kd.cli.export_command import export_files
 from keras_kd.cli.inputs import load_data
 from keras_kd.cli.label_command import label, store
+from keras_kd.cli.launch_command import launch
 from keras_kd.cli.taps import list_taps
 from keras_kd.cli.terms import chosen_terms
 from keras_kd.cli.verify_command import verify
@@ -103,6 +104,7 @@ COMMANDS: dict[str, Callable[[Arguments, str], int]] = {
     "distill": distill,
     "label": label,
     "store": store,
+    "launch": launch,
     "export": export_files,
     "verify": verify,
     "benchmark": benchmark,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_kd.cli.arguments import parser
+from keras_kd.cli.launch_command import launch
 from keras_kd.standard_error import standard_error_held
 
 FAILED, STOPPED = 2, 130
@@ -41,11 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     arguments = parser().parse_args(argv)
+    typed = shlex.join(["keras-kd", *argv])
     if not arguments.debug:
         # TensorFlow reads it when it is imported, which happens further down.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
+        if arguments.command == "launch":  # without TensorFlow, which its workers have
+            return launch(arguments, typed)
         with _warnings_in_one_line():
             # TensorFlow writes to it before its log has a level.
             held = (
@@ -53,7 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             with held:
                 from keras_kd.cli import commands
-            typed = shlex.join(["keras-kd", *argv])
             return commands.COMMANDS[arguments.command](arguments, typed)
     except KeyboardInterrupt:
         tell = ranges_kept if arguments.command == "label" else kept

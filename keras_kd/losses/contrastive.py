@@ -139,6 +139,7 @@ class InfoNCE(TemperatureLoss):
     """
 
     compares = "features"
+    across_examples = True
     trains_teacher_side = True
 
     def __init__(self, temperature: Number = 0.1, **kwargs: Any):
@@ -188,6 +189,7 @@ class ContrastiveRepresentation(DistillationLoss):
     """
 
     compares = "relations"
+    across_examples = False  # the memory has looked already
     trains_teacher_side = True
 
     def __init__(self, samples: int, **kwargs: Any):

@@ -34,6 +34,8 @@ class DistillationLoss(keras.losses.Loss):
     - `compares`: `"features"` (an adapter brings the student's tensor to the
       teacher's shape), `"logits"` (equal shapes, no adapter) or `"relations"`
       (only the batch must agree).
+    - `across_examples`: whether an example's value depends on others of its batch,
+      which several replicas then gather. None: where it compares relations.
     - `uses_labels`: `call` receives `{"teacher": …, "labels": …}` as teacher.
     - `takes_mask`: `call` also receives `mask`, the student's padding mask.
     - `takes_temperature`: `call` also receives `temperature`, where a layer learns it.
@@ -59,6 +61,7 @@ class DistillationLoss(keras.losses.Loss):
     """
 
     compares: ClassVar[Literal["features", "logits", "relations"]] = "features"
+    across_examples: ClassVar[bool | None] = None
     uses_labels: ClassVar[bool] = False
     takes_mask: ClassVar[bool] = False
     takes_temperature: ClassVar[bool] = False
@@ -104,6 +107,12 @@ class DistillationLoss(keras.losses.Loss):
             values = self.call(y_true, y_pred, **more)
         reduce = _Reduction(self.name, self.reduction, self.dtype)
         return reduce(values, values, sample_weight)
+
+    @property
+    def looks_across(self) -> bool:
+        """Whether an example's value depends on others of its batch."""
+        told = self.across_examples
+        return self.compares == "relations" if told is None else told
 
     def _tensor(self, x):
         # A loss that looks at one side may be given None for the other.

@@ -20,6 +20,7 @@ from keras_kd.objective.balance import HARD_LOSS, MagnitudeBalance
 from keras_kd.objective.stage import Stage
 from keras_kd.objective.step import Step
 from keras_kd.objective.strength import DynamicStrength, weighted_by
+from keras_kd.replicas.batch import mean_over_batch, over_global_batch
 from keras_kd.taps import select
 from keras_kd.terms import DistillationTerm
 from keras_kd.types import Tap
@@ -114,7 +115,7 @@ class Objective:
             share = strength.of(labels, teacher, student)
             of_hard = weighted_by(2.0 - 2.0 * share, sample_weight, predictions)
             of_terms = weighted_by(2.0 * share, sample_weight, predictions)
-            notes[STRENGTH] = ops.mean(share)
+            notes[STRENGTH] = mean_over_batch(share)
         values = {HARD_LOSS: hard_loss(of_hard)} if stage.hard_loss else {}
         for term in terms:
             values[term.name] = self._value(term, step, labels, predictions, of_terms)
@@ -132,14 +133,17 @@ class Objective:
     def _value(self, term, step, labels, predictions, sample_weight):
         """A term's value; of several teachers the mean, each example by its weights."""
 
+        def compute(student, teacher, labels, sample_weight, index):
+            more = {"labels": labels, "sample_weight": sample_weight, "index": index}
+            return term(student, teacher, **more, training=True)
+
         def compared(tap, sample_weight):
-            return term(
-                select(step.student, term.student),
-                select(step.teacher, tap),
-                labels=labels,
-                sample_weight=sample_weight,
-                index=step.index,
-                training=True,
+            sides = select(step.student, term.student), select(step.teacher, tap)
+            return over_global_batch(
+                compute,
+                (*sides, labels, sample_weight, step.index),
+                [term.loss.reduction],
+                across_examples=looks_across(term),
             )
 
         taps = self.each(term.teacher)
@@ -150,6 +154,11 @@ class Objective:
             compared(tap, weighted_by(weight, sample_weight, predictions))
             for tap, weight in zip(taps, weights, strict=True)
         )
+
+
+def looks_across(term: DistillationTerm) -> bool:
+    """Whether a term must see the batch as a whole."""
+    return term.memory is not None or term.loss.looks_across
 
 
 def warn_of_published_weights(terms: Sequence[DistillationTerm]) -> None:

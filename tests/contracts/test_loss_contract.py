@@ -71,6 +71,17 @@ def test_every_loss_has_its_row(loss):
 
 
 @each_loss
+def test_a_loss_says_whether_it_looks_at_other_examples(row):
+    """Several replicas then gather the batch; the rows without are tested below."""
+    across = row.make().looks_across
+    assert across or not row.looks_around
+    own = [other for other in LOSSES if other.loss is row.loss]
+    assert not across or any(other.looks_around for other in own), (
+        "a needless gathering"
+    )
+
+
+@each_loss
 def test_one_value_per_example(row):
     values = values_of(row, *row.sample())
     assert values.shape == (BATCH,)

@@ -133,6 +133,7 @@ class DIST(TemperatureLoss):
     """
 
     compares = "logits"
+    across_examples = True
     takes_mask = True
 
     def __init__(

@@ -193,6 +193,7 @@ class MultiLevelKD(DistillationLoss):
     """
 
     compares = "logits"
+    across_examples = True
     takes_mask = True
 
     def __init__(

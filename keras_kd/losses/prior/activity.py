@@ -66,6 +66,7 @@ class ActivationNorm(DistillationLoss):
     """
 
     compares = "relations"
+    across_examples = False
     trains_teacher_side = True
 
     def call(self, teacher, student):

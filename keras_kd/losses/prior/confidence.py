@@ -111,6 +111,7 @@ class ClassConfidence(DistillationLoss):
     """
 
     compares = "relations"
+    across_examples = False
     trains_teacher_side = True
 
     def call(self, teacher, student):

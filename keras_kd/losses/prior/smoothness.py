@@ -100,6 +100,10 @@ class TotalVariation(DistillationLoss):
         super().__init__(**kwargs)
         self.mode = one_of("mode", mode, MODES)
 
+    @property
+    def looks_across(self):
+        return self.mode == "deep_inversion"
+
     def call(self, teacher, student):
         return total_variation(student, self.mode)
 

@@ -134,6 +134,7 @@ class AttentionMatrix(DistillationLoss):
 
     # No adapter could bring one network's heads to another's.
     compares = "relations"
+    across_examples = False
     takes_mask = True
 
     def call(self, teacher, student, mask=None):

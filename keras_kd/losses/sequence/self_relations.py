@@ -122,6 +122,7 @@ class _Relation(DistillationLoss):
     """What both have: heads, and masks that may come on the first of several."""
 
     compares = "relations"
+    across_examples = False
     takes_mask = True
 
     def __init__(self, heads: int | None = None, **kwargs: Any):
