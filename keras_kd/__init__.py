@@ -16,15 +16,22 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
     from keras_kd import (
         callbacks,
         compress,
+        data_free,
         datasets,
         export,
         layers,
         losses,
         methods,
+        regimes,
+        replicas,
+        robust,
         schedules,
         store,
+        students,
     )
     from keras_kd import in_place as in_place
+    from keras_kd.cohort import Cohort
+    from keras_kd.data_free import DataFreeDistiller
     from keras_kd.distiller import Distiller
     from keras_kd.metrics import Agreement, TeacherStudentKL
     from keras_kd.objective.balance import MagnitudeBalance
@@ -32,15 +39,24 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
     from keras_kd.store import StoredTeacher
     from keras_kd.taps import FeatureExtractor
     from keras_kd.targets import pack_targets, unpack_targets
-    from keras_kd.teachers import EnsembleTeacher, FrozenTeacher, SelfTeacher
+    from keras_kd.teachers import (
+        EMATeacher,
+        EnsembleTeacher,
+        FrozenTeacher,
+        SelfTeacher,
+        VirtualTeacher,
+    )
     from keras_kd.terms import DistillationTerm
     from keras_kd.views import View
 
 __all__ = [
     "Agreement",
+    "Cohort",
+    "DataFreeDistiller",
     "DistillationTerm",
     "Distiller",
     "DynamicStrength",
+    "EMATeacher",
     "EnsembleTeacher",
     "FeatureExtractor",
     "FrozenTeacher",
@@ -49,15 +65,21 @@ __all__ = [
     "StoredTeacher",
     "TeacherStudentKL",
     "View",
+    "VirtualTeacher",
     "callbacks",
     "compress",
+    "data_free",
     "datasets",
     "export",
     "layers",
     "losses",
     "methods",
     "pack_targets",
+    "regimes",
+    "replicas",
+    "robust",
     "schedules",
     "store",
+    "students",
     "unpack_targets",
 ]

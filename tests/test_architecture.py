@@ -44,6 +44,7 @@ FLOORS = {
         "cohort",
         "shared_labels",
         "replicas",
+        "replicas.*",
         "feeding",
     ],
     "store": ["store", "store.*"],

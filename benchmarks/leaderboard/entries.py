@@ -35,6 +35,7 @@ FAMILIES = {
     "boundaries": "features",
     "channels": "features",
     "fusion": "features",
+    "distance": "features",
     "relation": "relations",
     "contrastive": "contrast",
     "simkd": "classifier",
@@ -238,6 +239,11 @@ ENTRIES = {
                 "warmup_epochs": lambda it: it.warmup(20),
             },
         ),
+        Entry(
+            "semckd",
+            {"student": list(STAGES), "teacher": list(STAGES)},
+        ),
+        Entry("attention_fusion", {"taps": {("stage_1", "stage_2"): "stage_3"}}),
         # How it tells images apart.
         Entry(
             "crd",
@@ -272,6 +278,15 @@ ENTRIES = {
 """All candidates, by name."""
 
 LEFT_OUT = {
+    "ard": "wants a robust teacher and attacked views: a regime of its own",
+    "rslad": "wants a robust teacher and attacked views: a regime of its own",
+    "agreement": "has no teacher, and wants views: a regime of its own",
+    "be_your_own_teacher": "has no teacher but its own end: a regime of its own",
+    "mean_teacher": "has no teacher but its own past: a regime of its own",
+    "mutual": "has no teacher, but peers: a regime of its own",
+    "one": "has no teacher, but branches: a regime of its own",
+    "teacher_free": "has no teacher but the labels: a regime of its own",
+    "without_forgetting": "is for classes that come later: a regime of its own",
     "bert_pkd": "compares the states of a [CLS] token, which no network here has",
     "reuse_classifier": "no method by itself: it builds the student of `simkd`",
 }

@@ -1,0 +1,74 @@
+"""The parts of `leaderboard.py --regimes`; its figures come from running it."""
+
+import dataclasses
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+OWN = ("leaderboard", "phone", "timing", "demo", "models")
+TOPICS = {
+    "baselines",
+    "data_free",
+    "devices",
+    "distance",
+    "many_teachers",
+    "online_and_self",
+    "robust_and_lasting",
+    "students",
+}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """The benchmark's modules by name, and no trace of them afterwards."""
+    path, loaded = [*sys.path], set(sys.modules)
+    sys.path.insert(0, str(BENCHMARKS))
+    names = ("boards", "regimes.setting", "regimes.table")
+    yield {name: importlib.import_module(f"leaderboard.{name}") for name in names}
+    sys.path[:] = path
+    for name in set(sys.modules) - loaded:
+        if name.partition(".")[0] in OWN:
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def board(parts):
+    """Digits, one epoch of 64 images."""
+    found = parts["boards"].BOARDS["digits-resnet_resnet"].shortened()
+    return dataclasses.replace(
+        found,
+        data=dataclasses.replace(found.data, student=64, teacher=64, test=100),
+        teaching=dataclasses.replace(found.teaching, epochs=1),
+        learning=dataclasses.replace(found.learning, epochs=1),
+    )
+
+
+def test_each_topic_has_its_regimes(parts):
+    found = parts["regimes.setting"].regimes().values()
+    assert {one.topic for one in found} == TOPICS
+    assert all(len(one.about) > 10 and one.name.islower() for one in found)
+
+
+def test_a_table_is_written_and_runs_are_kept(parts, board, tmp_path, capsys):
+    known = parts["regimes.setting"].regimes()
+    calls = []
+
+    def counted(setting):
+        calls.append(setting.seed)
+        return known["labels_only"].run(setting), "seen"
+
+    one = dataclasses.replace(known["labels_only"], run=counted)
+    run = parts["regimes.table"].run_regimes
+    for _ in range(2):
+        found = run(board, [one], range(2), tmp_path, tmp_path / "out", "this")
+    assert calls == [0, 1]
+    (row,) = found["rows"]
+    assert len(row["runs"]) == 2
+    assert row["accuracy"] == pytest.approx(sum(row["runs"]) / 2)
+    assert row["epochs"] == 1 and row["note"] == "seen"
+    assert json.loads((tmp_path / "out/regimes.json").read_text()) == found
+    assert "| `labels_only`:" in (tmp_path / "out/regimes.md").read_text()
