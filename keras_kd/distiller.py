@@ -36,15 +36,15 @@ from keras_kd.objective.total import Objective
 from keras_kd.registration import register
 from keras_kd.replicas.batch import own_rows, scaled
 from keras_kd.replicas.training import Replicated
-from keras_kd.shared_labels import shared_labels, shared_metrics
+from keras_kd.shared_labels import shared_labels, shared_loss, shared_metrics
 from keras_kd.taps import input_spec, output_features, require_built
 from keras_kd.targets import index_of, unpack_targets
 from keras_kd.teachers import as_teacher
 from keras_kd.terms import DistillationTerm, as_term
 from keras_kd.types import OUTPUT, Number
 from keras_kd.validation import non_negative
-from keras_kd.views import as_views, views_of
-from keras_kd.wiring import build_terms, connect, teacher_taps
+from keras_kd.views import as_views, read_by, views_of
+from keras_kd.wiring import build_terms, connect, taps_of, teacher_taps
 
 
 @register
@@ -194,6 +194,7 @@ class Distiller(Replicated, keras.Model):
             )
         metrics, self.teacher_metrics = split_teacher_metrics(metrics)
         refuse_teacher_metrics((metrics, weighted_metrics))
+        loss = shared_loss(self.student, loss, loss_weights)
         metrics = shared_metrics(self.student, metrics)
         weighted_metrics = shared_metrics(self.student, weighted_metrics)
         super().compile(
@@ -335,9 +336,9 @@ class Distiller(Replicated, keras.Model):
         labels, teacher = self._unpacked(y)
         self._build_state(teacher)
         step = Step(teacher or self._live_features(x, labels), index=index_of(y))
-        step.views = views_of(
-            self.views, x, self.student, labels, step.teacher, self.optimizer
-        )
+        views = read_by(self.views, taps_of(self.objective.terms_on(self.stage)))
+        seen = self.student, labels, step.teacher
+        step.views = views_of(views, x, *seen, self.optimizer)
         return labels, step
 
     def _taps_of_teacher(self):

@@ -21,6 +21,14 @@ def shared_labels(student: keras.Model, labels: Any) -> Any:
     return dict.fromkeys(names, labels)
 
 
+def shared_loss(student: keras.Model, loss: Any, loss_weights: Any) -> Any:
+    """The loss once for each output, where weights name the outputs."""
+    shares = getattr(student, "shares_labels", False)
+    if not shares or not isinstance(loss_weights, dict) or keras.tree.is_nested(loss):
+        return loss
+    return dict.fromkeys(student.output_names, loss)
+
+
 def shared_metrics(student: keras.Model, metrics: Any) -> Any:
     """Metrics once for each output: those of one output must not count another's."""
     shares = getattr(student, "shares_labels", False)

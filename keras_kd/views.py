@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -165,11 +166,14 @@ class StudentFeatures:
 
         Args:
             x: a batch, as the student takes it.
-            views: the batch as each view shows it. Defaults to None: as it is.
+            views: the batch as each view shows it; the student does not look at one
+                that is missing. Defaults to None: as it is.
             training: bool, handed to the model. Defaults to False.
         """
         features = dict(self._plain(x, training=training))
         for view, extractor in self._views.items():
+            if views is not None and view not in views:
+                continue
             seen = extractor(x if views is None else views[view], training=training)
             features |= {f"{view}/{tap}": value for tap, value in seen.items()}
         return features
@@ -192,6 +196,12 @@ def _refuse_layer(student, view):
         f"A view has the name of the student's layer {view!r}, so its taps would mean "
         "two things: give the view another name."
     )
+
+
+def read_by(views: Mapping[str, View], taps: Iterable[Tap]) -> dict[str, View]:
+    """The views that these taps are of."""
+    names = {tap.partition("/")[0] for tap in taps}
+    return {name: view for name, view in views.items() if name in names}
 
 
 def of_view(tap: Tap, views: Iterable[str]) -> Tap:
@@ -218,8 +228,9 @@ def views_of(
     """
     step = 0 if optimizer is None else optimizer.iterations
     made = {}
-    for number, (name, view) in enumerate(views.items()):
-        seed = ops.stack([ops.cast(step, "int32"), number])
+    for name, view in views.items():
+        # By the name: which others are made must not change what is random in it.
+        seed = ops.stack([ops.cast(step, "int32"), zlib.crc32(name.encode()) >> 1])
         seen = view.make(x, Seen(student, labels, teacher, seed))
         made[name] = keras.tree.map_structure(ops.stop_gradient, seen)
     return made

@@ -73,6 +73,11 @@ def teacher_taps(terms: Sequence[DistillationTerm]) -> list[Tap]:
     return [tap for term in terms for tap in flat_taps(term.teacher)]
 
 
+def taps_of(terms: Sequence[DistillationTerm]) -> list[Tap]:
+    """What the terms read on either side."""
+    return teacher_taps(terms) + [t for term in terms for t in flat_taps(term.student)]
+
+
 def teacher_spec(teacher, x, terms, student):
     """The shapes of the teacher's features for the student's input."""
     try:

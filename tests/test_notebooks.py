@@ -32,6 +32,7 @@ def test_outputs_are_stripped(path):
 @each_notebook
 def test_runs_top_to_bottom(path, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("KERAS_KD_FAST", "1")
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_kd import DistillationTerm, Distiller, SelfTeacher, View
+from keras_kd.callbacks import Stage
 from keras_kd.losses import KLDistillation
 from keras_kd.registration import register
 from keras_kd.shared_labels import shared_labels
@@ -81,6 +82,23 @@ def test_refusals(views, student, words):
         distiller(views, student)
 
 
+def test_a_stage_makes_only_the_views_that_its_terms_read():
+    made = []
+
+    def seen(x):
+        made.append(1)
+        return x
+
+    model = distiller({"noisy": seen})
+    model.compile("sgd", LOSS)
+    model.enter(Stage(terms=[]))
+    model.train_on_batch(X, Y)
+    assert not made
+    model.enter(Stage())
+    model.train_on_batch(X, Y)
+    assert made
+
+
 def test_what_makes_no_view_is_refused():
     with pytest.raises(TypeError, match="a layer or a function"):
         distiller({"noisy": 3})
@@ -103,3 +121,6 @@ def test_outputs_that_share_labels_report_one_by_one():
         right = np.mean(np.argmax(student(X)[name], -1) == Y)
         np.testing.assert_allclose(found[f"{name}_m"], right, rtol=1e-6)
     assert shared_labels(student, {"a": 1, "b": 2}) == {"a": 1, "b": 2}
+    model.compile("adam", LOSS, loss_weights={"a": 0.0, "b": 2.0})
+    logs = model.train_on_batch(X, Y, return_dict=True)
+    np.testing.assert_allclose(logs["hard_loss"], 2 * logs["b_loss"], rtol=1e-5)

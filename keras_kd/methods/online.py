@@ -111,10 +111,9 @@ def be_your_own_teacher(
     Each exit learns from the labels, from the end's logits, and, where `feature` says
     at which tap it stands, from the end's last feature: `T² · KL(p_final ‖ p_exit)`
     and the mean squared gap of the features. The paper gives an exit's labels the
-    weight 0.7 beside 0.3 here: pass `loss=dict.fromkeys(student.output_names, loss)`
-    and `loss_weights={"exit_1": 0.7, …, "final": 1.0}` to `compile`. The authors' code
-    sums the gap over the whole batch, and leaves out where both features are negative;
-    here it is a mean, so 0.03 weighs much less.
+    weight 0.7 beside 0.3 here: pass `loss_weights={"exit_1": 0.7, …, "final": 1.0}`
+    to `compile`. The authors' code sums the gap over the whole batch, and leaves out
+    where both features are negative; here it is a mean, so 0.03 weighs much less.
 
     Args:
         student: an `EarlyExitStudent`, or the names of its outputs.
