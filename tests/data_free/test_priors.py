@@ -143,7 +143,9 @@ def test_the_weight_may_be_scheduled():
 
 
 @pytest.mark.parametrize(
-    "loss", [losses.Hint(), losses.KLDistillation(), None, lambda a, b: a], ids=str
+    "loss",
+    [losses.Hint(), losses.KLDistillation(), None, lambda a, b: a],
+    ids=["hint", "kl", "none", "function"],
 )
 def test_what_no_gradient_flows_through_is_no_prior(loss):
     with pytest.raises(TypeError, match="whose gradient flows into what it looks at"):
