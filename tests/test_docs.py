@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+import keras_kd
 from docs import catalogue, docstrings, generate, leaderboard
 from keras_kd import layers, losses
 
@@ -110,3 +111,21 @@ def test_figures_of_the_leaderboard():
     )
     for loss, results in (("Hint", RESULTS), ("Hint", None)):
         assert leaderboard.figures(loss, ["fitnets"], results) == leaderboard.NOT_RUN
+
+
+def test_the_calls_of_the_regimes_page_are_there():
+    """Each `students.slim(` or `EnsembleTeacher(` names something public."""
+    page = (generate.PAGE.parent / "regimes.md").read_text(encoding="utf-8")
+    code = " ".join(re.findall(r"`([^`]+)`", page) + re.findall(r"```.*?```", page))
+    modules = "callbacks|data_free|layers|methods|regimes|replicas|robust|students"
+    names = re.findall(rf"\b((?:{modules})\.\w+)", code)
+    names += re.findall(r"\b([A-Z]\w+)\(", code)
+    missing = []
+    for name in names:
+        module, _, inner = name.rpartition(".")
+        owners = [getattr(keras_kd, module) if module else keras_kd]
+        if not module:  # short for what stands in one of the modules
+            owners += [getattr(keras_kd, part) for part in modules.split("|")]
+        if not any(hasattr(owner, inner) for owner in owners):
+            missing.append(name)
+    assert len(names) > 20 and not missing
