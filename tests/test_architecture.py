@@ -28,6 +28,7 @@ FLOORS = {
         "schedules",
         "standard_error",
         "files",
+        "copying",
     ],
     "losses": ["losses", "losses.*"],
     "layers": ["layers", "layers.*"],

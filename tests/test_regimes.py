@@ -1,15 +1,12 @@
 """The parts of `leaderboard.py --regimes`; its figures come from running it."""
 
 import dataclasses
-import importlib
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-OWN = ("leaderboard", "phone", "timing", "demo", "models")
+from tests import leaderboard_parts
+
 TOPICS = {
     "baselines",
     "data_free",
@@ -24,27 +21,14 @@ TOPICS = {
 
 @pytest.fixture(scope="module")
 def parts():
-    """The benchmark's modules by name, and no trace of them afterwards."""
-    path, loaded = [*sys.path], set(sys.modules)
-    sys.path.insert(0, str(BENCHMARKS))
     names = ("boards", "regimes.setting", "regimes.table")
-    yield {name: importlib.import_module(f"leaderboard.{name}") for name in names}
-    sys.path[:] = path
-    for name in set(sys.modules) - loaded:
-        if name.partition(".")[0] in OWN:
-            del sys.modules[name]
+    with leaderboard_parts.modules(*names) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def board(parts):
-    """Digits, one epoch of 64 images."""
-    found = parts["boards"].BOARDS["digits-resnet_resnet"].shortened()
-    return dataclasses.replace(
-        found,
-        data=dataclasses.replace(found.data, student=64, teacher=64, test=100),
-        teaching=dataclasses.replace(found.teaching, epochs=1),
-        learning=dataclasses.replace(found.learning, epochs=1),
-    )
+    return leaderboard_parts.small(parts["boards"].BOARDS["digits-resnet_resnet"])
 
 
 def test_each_topic_has_its_regimes(parts):

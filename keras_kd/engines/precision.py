@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_kd.copying import copy_of
+
 POLICIES = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
 
@@ -35,19 +37,7 @@ def in_half_precision(model: keras.Model, precision: str) -> keras.Model:
     try:
         # Sublayers that a constructor makes take the global policy.
         keras.config.set_dtype_policy(policy)
-        config = keras.saving.serialize_keras_object(model)
-        config.pop("compile_config", None)
-        own = {
-            type(layer).__name__: type(layer)
-            for layer in model._flatten_layers()
-            if not type(layer).__module__.startswith("keras.")
-        }
-        copy = keras.saving.deserialize_keras_object(
-            _with_policy(config, policy), custom_objects=own, safe_mode=False
-        )
-        if not copy.built:
-            copy.build_from_config(model.get_build_config())
-        copy.set_weights(model.get_weights())
+        return copy_of(model, lambda config: _with_policy(config, policy))
     except Exception as error:
         raise ValueError(
             f"precision={precision!r} needs a copy of the teacher {model.name!r}, and "
@@ -55,7 +45,6 @@ def in_half_precision(model: keras.Model, precision: str) -> keras.Model:
         ) from error
     finally:
         keras.config.set_dtype_policy(before)
-    return copy
 
 
 def in_float32(features: Any) -> Any:

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_kd.copying import copy_of
 from keras_kd.probabilities import ends_in_probabilities
 from keras_kd.registration import register
 from keras_kd.taps import FeatureExtractor
@@ -144,26 +145,13 @@ def copy_of_student(student: keras.Model) -> keras.Model:
     Raises:
         ValueError: if it cannot be built anew from its configuration.
     """
-    config = keras.saving.serialize_keras_object(student)
-    config.pop("compile_config", None)
-    own = {
-        type(layer).__name__: type(layer)
-        for layer in student._flatten_layers()
-        if not type(layer).__module__.startswith("keras.")
-    }
     try:
-        copy = keras.saving.deserialize_keras_object(
-            config, custom_objects=own, safe_mode=False
-        )
-        if not copy.built:
-            copy.build_from_config(student.get_build_config())
-        copy.set_weights(student.get_weights())
+        return copy_of(student)
     except Exception as error:
         raise ValueError(
             f"EMATeacher needs a copy of the student {student.name!r}, and it cannot "
             f"be built from its configuration: {error}"
         ) from error
-    return copy
 
 
 def _mixed(own, theirs, keep):
