@@ -7,18 +7,17 @@ distiller = keras_kd.Distiller(teacher, student, keras_kd.methods.hinton())
 
 import pathlib
 import sys
+from typing import Any
 
 __version__ = "0.1.0"
 
 # The command answers `--help` before TensorFlow is up, and silences its log first.
-# Everywhere else all is imported at once, which registers what `.keras` files name.
+# Everywhere else what `.keras` files name is imported at once, which registers it.
 if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
     from keras_kd import (
         callbacks,
         compress,
         data_free,
-        datasets,
-        export,
         layers,
         losses,
         methods,
@@ -48,6 +47,20 @@ if pathlib.Path(sys.argv[0] if sys.argv else "").stem != "keras-kd":
     )
     from keras_kd.terms import DistillationTerm
     from keras_kd.views import View
+
+
+def __getattr__(name: str) -> Any:
+    """What holds no layers and no losses is imported where it is first used."""
+    if name == "datasets":
+        import keras_kd.datasets as datasets
+
+        return datasets
+    if name == "export":
+        import keras_kd.export as export
+
+        return export
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Agreement",

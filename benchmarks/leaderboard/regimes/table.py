@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def markdown(found: dict[str, Any]) -> str:
     ]
     lines += [
         f"| `{row['name']}`: {row['about']} | {row['accuracy']:.1%} | "
-        f"{row['error']:.1%} | {row['epochs']:g} | {row['seconds']:.0f} | "
+        f"{_percent(row['error'])} | {row['epochs']:g} | {row['seconds']:.0f} | "
         f"{row['note']} |"
         for row in found["rows"]
     ]
@@ -106,10 +106,10 @@ def _run(
 ) -> dict[str, Any]:
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    setting, start = Setting(board, images, teacher, seed), time.process_time()
+    setting, start = Setting(board, images, teacher, seed), _cpu_seconds()
     given = regime.run(setting)
     student, note = given if isinstance(given, tuple) else (given, "")
-    seconds = time.process_time() - start
+    seconds = _cpu_seconds() - start
     return {
         "accuracy": setting.accuracy(student),
         "epochs": setting.passes,
@@ -119,15 +119,26 @@ def _run(
     }
 
 
+def _percent(value):
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _cpu_seconds():
+    """Of this process and of those it has started and waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def _row(regime, runs):
     accuracies = [run["accuracy"] for run in runs]
-    spread = np.std(accuracies, ddof=1) if len(runs) > 1 else 0.0
+    several = len(runs) > 1
+    spread = np.std(accuracies, ddof=1) / np.sqrt(len(runs)) if several else None
     return {
         "name": regime.name,
         "about": regime.about,
         "topic": regime.topic,
         "accuracy": float(np.mean(accuracies)),
-        "error": float(spread / np.sqrt(len(runs))),
+        "error": spread and float(spread),
         "epochs": runs[0]["epochs"],
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "note": runs[0]["note"],
