@@ -97,13 +97,16 @@ def test_a_signal_ends_all_and_what_they_started(tmp_path, number, code):
     text = """
 import subprocess
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-signal.signal(signal.SIGTERM, signal.SIG_IGN if task else signal.SIG_DFL)
+deaf = task and sys.argv[2:] == ["deaf"]
+signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else signal.SIG_DFL)
 with open(f"{sys.argv[1]}.{task}", "w") as file:
     file.write(f"{os.getpid()} {child.pid}")
 os.rename(f"{sys.argv[1]}.{task}", f"{sys.argv[1]}_{task}")
 time.sleep(600)
 """
-    process = launched(tmp_path, text, tmp_path / "pids")
+    # One that does not listen is forced, after ten seconds: once is enough.
+    deaf = ["deaf"] if number == signal.SIGTERM else []
+    process = launched(tmp_path, text, tmp_path / "pids", *deaf)
     files = [tmp_path / f"pids_{task}" for task in (0, 1)]
     wait_for(lambda: all(file.exists() for file in files))
     process.send_signal(number)
