@@ -22,9 +22,9 @@ $(READY): pyproject.toml
 demo: $(READY)
 	@$(BIN)/python examples/demo.py --data $(DATA) --out build/demo
 
-# One process for each core: TensorFlow keeps a single one busy only half of the time.
+# A process for each core, since TensorFlow keeps one busy only half of the time, and
+# one more, since some tests wait for processes of their own.
 test: $(READY)
-	@# One process more than cores: some tests wait for processes of their own.
 	@$(BIN)/python -m pytest --dist worksteal \
 		-n $$($(BIN)/python -c "import os; print(min(8, (os.cpu_count() or 1) + 1))")
 
