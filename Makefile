@@ -22,11 +22,9 @@ $(READY): pyproject.toml
 demo: $(READY)
 	@$(BIN)/python examples/demo.py --data $(DATA) --out build/demo
 
-# A process for each core, since TensorFlow keeps one busy only half of the time, and
-# one more, since some tests wait for processes of their own.
+# One process for each core: TensorFlow keeps a single one busy only half of the time.
 test: $(READY)
-	@$(BIN)/python -m pytest --dist worksteal \
-		-n $$($(BIN)/python -c "import os; print(min(8, (os.cpu_count() or 1) + 1))")
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 # Clients are installed under build/clients/; those that cannot be are skipped.
 test-clients: $(READY)
