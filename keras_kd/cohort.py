@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_kd.registration import register
-from keras_kd.taps import input_spec, require_built, symbolically
+from keras_kd.taps import input_spec, may_begin_taps, output_spec, require_built
 from keras_kd.validation import listing, unique_names
 
 ENSEMBLE = "ensemble"
@@ -86,7 +85,7 @@ class Cohort(keras.Model):
 
     def build(self, input_shape):
         if self.head is not None and not self.head.built:
-            logits = [tuple(output_of(peer).shape) for peer in self.peers.values()]
+            logits = [tuple(output_spec(peer).shape) for peer in self.peers.values()]
             self.head.build(logits)
         self.built = True
 
@@ -141,9 +140,8 @@ def named_peers(peers: Any) -> dict[str, keras.Model]:
 def refuse_names(cohort: keras.Model, peers: Mapping[str, keras.Model]) -> None:
     """Each name begins the taps of one peer, and must mean nothing else."""
     for name, peer in peers.items():
-        word = isinstance(name, str) and name and "/" not in name and name[0] != "_"
-        taken = not word or hasattr(cohort, name)
-        if taken or name in ("head", "output", ENSEMBLE, "peer_names"):
+        kept = ("head", "output", ENSEMBLE, "peer_names")
+        if not may_begin_taps(cohort, name) or name in kept:
             raise ValueError(
                 "The name of a peer begins its taps, as in 'a/block_2': it must be a "
                 "word without '/' that no Keras model has as an attribute, and not "
@@ -174,7 +172,7 @@ def refuse_shared(peers: Mapping[str, keras.Model]) -> None:
 
 def refuse_shapes(peers: Mapping[str, keras.Model]) -> None:
     """Peers see one batch and answer one question."""
-    found = {name: _shape(output_of(peer)) for name, peer in peers.items()}
+    found = {name: _shape(output_spec(peer)) for name, peer in peers.items()}
     single = all(isinstance(shape, tuple) for shape in found.values())
     if not single or len({shape[-1] for shape in found.values()}) > 1:
         raise ValueError(
@@ -190,11 +188,6 @@ def refuse_shapes(peers: Mapping[str, keras.Model]) -> None:
             "The peers of a Cohort must take the same batch. "
             f"Received the inputs {taken}."
         )
-
-
-def output_of(model: keras.Model) -> Any:
-    """What a model returns for its own input, as `keras.KerasTensor`s."""
-    return symbolically(functools.partial(model, training=False), input_spec(model))
 
 
 def _shape(x):

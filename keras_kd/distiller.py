@@ -44,7 +44,7 @@ from keras_kd.terms import DistillationTerm, as_term
 from keras_kd.types import OUTPUT, Number
 from keras_kd.validation import non_negative
 from keras_kd.views import as_views, read_by, views_of
-from keras_kd.wiring import build_terms, connect, taps_of, teacher_taps
+from keras_kd.wiring import build_terms, connect, student_taps, teacher_taps
 
 
 @register
@@ -336,7 +336,8 @@ class Distiller(Replicated, keras.Model):
         labels, teacher = self._unpacked(y)
         self._build_state(teacher)
         step = Step(teacher or self._live_features(x, labels), index=index_of(y))
-        views = read_by(self.views, taps_of(self.objective.terms_on(self.stage)))
+        terms = self.objective.terms_on(self.stage)
+        views = read_by(self.views, student_taps(terms) + teacher_taps(terms))
         seen = self.student, labels, step.teacher
         step.views = views_of(views, x, *seen, self.optimizer)
         return labels, step

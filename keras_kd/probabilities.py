@@ -36,6 +36,14 @@ def log_probabilities(probabilities: Any) -> Any:
     return ops.log(ops.maximum(probabilities, np.finfo("float32").tiny))
 
 
+def entropy(logits: Any) -> Any:
+    """`−Σ_c p_c log p_c` in nats of `p = softmax(logits)`, `(batch, ...)`."""
+    log_p = ops.log_softmax(logits, axis=-1)
+    p = ops.exp(log_p)
+    # A class that is ruled out (logit −∞) adds nothing: 0 · −∞ is no number.
+    return -ops.sum(ops.where(p > 0, p * log_p, ops.zeros_like(p)), axis=-1)
+
+
 def ends_in_probabilities(model: keras.layers.Layer, tap: Tap) -> bool:
     """Whether what stands at a tap has passed a softmax or a sigmoid.
 

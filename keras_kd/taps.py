@@ -179,6 +179,12 @@ def find_layer(model: keras.layers.Layer, tap: Tap) -> keras.layers.Layer:
     return layer
 
 
+def may_begin_taps(model: keras.layers.Layer, name: Any) -> bool:
+    """Whether a part of a model can be held under a name, and so be found by it."""
+    word = isinstance(name, str) and name and "/" not in name and name[0] != "_"
+    return bool(word) and not hasattr(model, name)
+
+
 def require_built(model: keras.layers.Layer) -> None:
     """Refuse a model that does not have its variables yet."""
     if not isinstance(model, keras.layers.Layer):
@@ -222,6 +228,11 @@ def input_spec(model: keras.layers.Layer) -> Any:
     except Exception:  # Keras raises as many kinds as there are operations
         return spec("int32")
     return spec("float32")
+
+
+def output_spec(model: keras.layers.Layer) -> Any:
+    """What a built model returns for its input, as `keras.KerasTensor`s."""
+    return FeatureExtractor(model).spec(input_spec(model))[OUTPUT]
 
 
 def symbolically(function: Callable, *args: Any) -> Any:

@@ -41,8 +41,7 @@ def connect(
     Raises:
         ValueError: one sentence about the first thing that does not fit.
     """
-    wanted = [tap for term in terms for tap in flat_taps(term.student)]
-    wanted += logits[0]
+    wanted = student_taps(terms) + [*logits[0]]
     if teacher is not None:
         refuse_shared_layers(teacher, student)
         wanted += teacher.student_taps(teacher_taps(terms))
@@ -73,9 +72,9 @@ def teacher_taps(terms: Sequence[DistillationTerm]) -> list[Tap]:
     return [tap for term in terms for tap in flat_taps(term.teacher)]
 
 
-def taps_of(terms: Sequence[DistillationTerm]) -> list[Tap]:
-    """What the terms read on either side."""
-    return teacher_taps(terms) + [t for term in terms for t in flat_taps(term.student)]
+def student_taps(terms: Sequence[DistillationTerm]) -> list[Tap]:
+    """What the terms read from the student."""
+    return [tap for term in terms for tap in flat_taps(term.student)]
 
 
 def teacher_spec(teacher, x, terms, student):

@@ -24,9 +24,9 @@ def modules(*names):
                 del sys.modules[name]
 
 
-def small(board):
-    """One epoch of 64 images."""
-    found = board.shortened()
+def small(parts):
+    """Digits, one epoch of 64 images."""
+    found = parts["boards"].BOARDS["digits-resnet_resnet"].shortened()
     return dataclasses.replace(
         found,
         data=dataclasses.replace(found.data, student=64, teacher=64, test=100),

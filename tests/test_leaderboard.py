@@ -18,7 +18,7 @@ def parts():
 
 @pytest.fixture(scope="module")
 def board(parts):
-    return leaderboard_parts.small(parts["boards"].BOARDS["digits-resnet_resnet"])
+    return leaderboard_parts.small(parts)
 
 
 def test_every_method_has_an_entry_or_a_reason(parts):

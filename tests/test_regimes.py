@@ -28,7 +28,7 @@ def parts():
 
 @pytest.fixture(scope="module")
 def board(parts):
-    return leaderboard_parts.small(parts["boards"].BOARDS["digits-resnet_resnet"])
+    return leaderboard_parts.small(parts)
 
 
 def test_each_topic_has_its_regimes(parts):

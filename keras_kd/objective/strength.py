@@ -15,12 +15,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_kd.losses.logit.labels import label_probabilities
 from keras_kd.losses.numerics import (
     at_least_float32,
     fitting_mask,
     mean_over_positions,
     without_gradient,
 )
+from keras_kd.probabilities import entropy
 from keras_kd.registration import register
 from keras_kd.taps import output_features, select
 from keras_kd.terms import part_of
@@ -31,11 +33,7 @@ from keras_kd.validation import number, one_of, several_classes
 def student_entropy(labels: Any, teacher: Any, student: Any) -> Any:
     """`H(q) / log C`: 1 where the student has no opinion, 0 where it is sure."""
     several_classes("DynamicStrength", student.shape)
-    log_q = ops.log_softmax(student, axis=-1)
-    q = ops.exp(log_q)
-    # A class that is ruled out (logit −∞) adds nothing: 0 · −∞ is no number.
-    terms = ops.where(q > 0, q * log_q, ops.zeros_like(q))
-    return -ops.sum(terms, axis=-1) / math.log(student.shape[-1])
+    return entropy(student) / math.log(student.shape[-1])
 
 
 def student_error(labels: Any, teacher: Any, student: Any) -> Any:
@@ -231,11 +229,7 @@ def _given_to_label(measure, labels, logits):
             "`y`."
         )
     p = ops.softmax(logits, axis=-1)
-    if len(labels.shape) == len(p.shape) and labels.shape[-1] == 1:
-        labels = ops.squeeze(labels, axis=-1)
-    if len(labels.shape) < len(p.shape):
-        labels = ops.one_hot(ops.cast(labels, "int32"), p.shape[-1], dtype=p.dtype)
-    return ops.sum(ops.cast(labels, p.dtype) * p, axis=-1)
+    return ops.sum(label_probabilities(labels, logits) * p, axis=-1)
 
 
 def _output(features, tap):

@@ -22,13 +22,12 @@ from keras_kd.objective.step import Step
 from keras_kd.objective.strength import DynamicStrength, weighted_by
 from keras_kd.replicas.batch import mean_over_batch, over_global_batch
 from keras_kd.taps import select
+from keras_kd.teachers.teacher import WEIGHTS
 from keras_kd.terms import DistillationTerm
 from keras_kd.types import Tap
 from keras_kd.validation import unique_names
 
 STRENGTH = "strength"
-WEIGHTS = "weights"
-"""The tap where several teachers say how much each counts: `(batch, teachers)`."""
 WHOLE = Stage()
 MOST = 10.0
 """The greatest weight that may be meant as a share of the hard loss."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
+
+from keras_kd.copying import copy_of
 
 
 def synchronized(model: keras.Model) -> keras.Model:
@@ -32,23 +32,15 @@ def synchronized(model: keras.Model) -> keras.Model:
     """
     if not model.built:
         raise ValueError(f"The model {model.name!r} is not built: call it on a batch.")
-    copy = _copied(model)
-    for layer in copy._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
-    return copy
-
-
-def _copied(model: Any) -> Any:
     try:
-        copy = keras.models.clone_model(model)
-        if not copy.built:
-            copy.build_from_config(model.get_build_config())
-        copy.set_weights(model.get_weights())
-    except (NotImplementedError, TypeError, ValueError) as error:
+        copy = copy_of(model)
+    except Exception as error:  # Keras raises as many kinds as there are layers
         raise ValueError(
             f"The model {model.name!r} cannot be copied from its configuration: give "
             "its BatchNormalization layers synchronized=True where they are made. "
             f"({error})"
         ) from None
+    for layer in copy._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
     return copy

@@ -9,17 +9,10 @@ import keras
 from keras_kd.cohort import ENSEMBLE
 from keras_kd.layers.ensemble_head import EnsembleHead
 from keras_kd.registration import register
-from keras_kd.students.graph import inputs_of, tensors_at
+from keras_kd.students.graph import Untracked, inputs_of, tensors_at
 from keras_kd.taps import is_output
 from keras_kd.types import Tap
 from keras_kd.validation import one_of, positive_int
-
-
-class _Untracked:
-    """Models over layers that are tracked elsewhere; Keras does not look in here."""
-
-    def __init__(self, trunk: keras.Model, first: keras.Model):
-        self.trunk, self.first = trunk, first
 
 
 @register
@@ -89,7 +82,7 @@ class BranchedStudent(keras.Model):
         self.student = student
         self.others = [keras.models.clone_model(first) for _ in range(count - 1)]
         self.head = EnsembleHead(shared_feature=True) if head == "gate" else head
-        self._graph = _Untracked(trunk, first)
+        self._graph = Untracked(trunk=trunk, first=first)
         shape = keras.tree.map_structure(lambda x: x.shape, inputs_of(student))
         self.build(shape)
 

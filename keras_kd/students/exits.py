@@ -11,7 +11,8 @@ import numpy as np
 
 from keras_kd.layers.auxiliary_head import AuxiliaryHead
 from keras_kd.registration import register
-from keras_kd.students.graph import inputs_of, tensors_at
+from keras_kd.students.graph import Untracked, inputs_of, tensors_at
+from keras_kd.taps import may_begin_taps
 from keras_kd.types import Tap
 from keras_kd.validation import one_of, share
 
@@ -32,14 +33,6 @@ class EarlyPredictions:
     logits: np.ndarray
     exits: np.ndarray
     shares: dict[str, float]
-
-
-@dataclasses.dataclass
-class _Untracked:
-    """Models over layers that are tracked elsewhere; Keras does not look in here."""
-
-    body: keras.Model
-    tensors: dict[str, Any]
 
 
 @register
@@ -101,7 +94,7 @@ class EarlyExitStudent(keras.Model):
         inputs = inputs_of(student)
         features = {key: tensors[tap] for key, tap in exits.items()}
         body = keras.Model(inputs, [*features.values(), output])
-        self._graph = _Untracked(body, features)
+        self._graph = Untracked(body=body, tensors=features)
         self.build(keras.tree.map_structure(lambda x: x.shape, inputs))
         _refuse_classes(self, output)
 
@@ -240,8 +233,8 @@ def with_exits(
 
 def _refuse_names(model, exits, heads):
     for name in exits:
-        word = isinstance(name, str) and name and "/" not in name and name[0] != "_"
-        if not word or hasattr(model, name) or name in (FINAL, "student", "output"):
+        kept = (FINAL, "student", "output")
+        if not may_begin_taps(model, name) or name in kept:
             raise ValueError(
                 "The name of an exit begins the taps of its head, as in "
                 "'exit_1/feature': it must be a word without '/' that no Keras model "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,10 @@ from keras_kd.compress.rewrite import functional, is_model, nodes_of
 from keras_kd.recording import TapError
 from keras_kd.taps import find_layer, require_built
 from keras_kd.types import Tap
+
+
+class Untracked(types.SimpleNamespace):
+    """Models over layers that are tracked elsewhere; Keras does not look in here."""
 
 
 def tensors_at(

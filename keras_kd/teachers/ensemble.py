@@ -15,7 +15,6 @@ from keras_kd.teachers.class_order import ClassOrder, class_orders
 from keras_kd.teachers.fusion import COMBINATIONS, fused
 from keras_kd.teachers.members import (
     REORDERED,
-    WEIGHTS,
     Kept,
     last_axis,
     named_members,
@@ -23,7 +22,7 @@ from keras_kd.teachers.members import (
     of_member,
     taps_inside,
 )
-from keras_kd.teachers.teacher import Teacher, frozen
+from keras_kd.teachers.teacher import WEIGHTS, Teacher, frozen
 from keras_kd.teachers.weighting import as_probabilities
 from keras_kd.teachers.weights import LEARNED, MemberWeights
 from keras_kd.types import OUTPUT

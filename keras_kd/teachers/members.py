@@ -8,14 +8,12 @@ from typing import Any
 import keras
 
 from keras_kd.registration import register
-from keras_kd.taps import FeatureExtractor, input_spec, is_output
+from keras_kd.taps import is_output, output_spec
 from keras_kd.teachers.frozen import FrozenTeacher, as_teacher
-from keras_kd.teachers.teacher import Teacher
-from keras_kd.types import OUTPUT, Features, Tap
+from keras_kd.teachers.teacher import WEIGHTS, Teacher
+from keras_kd.types import Features, Tap
 from keras_kd.validation import one_of, unique_names
 
-WEIGHTS = "weights"
-"""The tap with how much each member counts, `(batch, members)`."""
 REORDERED = "output@student"
 """The tap inside a member with its output in the student's classes."""
 
@@ -100,12 +98,7 @@ def last_axis(name: str, model: keras.Model) -> int | None:
     Raises:
         ValueError: where there are several.
     """
-    if isinstance(model, keras.Sequential):
-        output: Any = model.outputs[0]
-    elif getattr(model, "outputs", None):
-        output = model.output
-    else:
-        output = FeatureExtractor(model).spec(input_spec(model))[OUTPUT]
+    output = output_spec(model)
     if keras.tree.is_nested(output):
         raise ValueError(
             f"Teachers of one ensemble have one output each, and {name!r} has "

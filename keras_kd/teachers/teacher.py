@@ -12,6 +12,9 @@ from keras import ops
 from keras_kd.taps import symbolically
 from keras_kd.types import OUTPUT, Features, Tap
 
+WEIGHTS = "weights"
+"""The tap where several teachers say how much each counts: `(batch, teachers)`."""
+
 
 class Teacher(abc.ABC):
     """Anything that turns a batch into teacher features.

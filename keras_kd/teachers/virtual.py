@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_kd.losses.logit.labels import class_numbers, is_class
 from keras_kd.registration import register
-from keras_kd.taps import input_spec, output_features, symbolically
+from keras_kd.taps import output_features, output_spec
 from keras_kd.teachers.teacher import Teacher
 from keras_kd.validation import positive, several_classes
 
@@ -62,10 +62,7 @@ class VirtualTeacher(Teacher):
         self._outputs: Any = None
 
     def attach(self, student):
-        def outputs(x):
-            return student(x, training=False)
-
-        self._outputs = symbolically(outputs, input_spec(student))
+        self._outputs = output_spec(student)
         for logits in keras.tree.flatten(self._outputs):
             several_classes("VirtualTeacher", logits.shape)
 

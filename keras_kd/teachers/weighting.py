@@ -14,20 +14,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kd.losses.logit.labels import label_probabilities
 from keras_kd.losses.numerics import mean_over_positions
+from keras_kd.probabilities import entropy
 from keras_kd.teachers.class_order import ClassOrder
 from keras_kd.validation import several_classes
 
 
 def entropies(logits: Sequence[Any]) -> Any:
     """`H(p_k)` in nats, of each teacher over its own classes, `(batch, teachers)`."""
-
-    def entropy(z):
-        log_p = ops.log_softmax(z, axis=-1)
-        p = ops.exp(log_p)
-        # A class that is ruled out (logit −∞) adds nothing: 0 · −∞ is no number.
-        return -ops.sum(ops.where(p > 0, p * log_p, ops.zeros_like(p)), axis=-1)
-
     return _stacked(entropy, logits)
 
 
@@ -134,12 +129,7 @@ def as_probabilities(labels: Any, like: Any, what: str) -> Any:
         )
     labels = parts[0]
     several_classes(what, like.shape)
-    rank = len(like.shape)
-    if len(labels.shape) == rank and labels.shape[-1] == 1:
-        labels = ops.squeeze(labels, axis=-1)
-    if len(labels.shape) < rank:
-        labels = ops.one_hot(ops.cast(labels, "int32"), like.shape[-1])
-    return ops.cast(labels, like.dtype)
+    return label_probabilities(labels, like)
 
 
 def _log_p(logits, order):

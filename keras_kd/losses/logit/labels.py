@@ -40,6 +40,21 @@ def class_numbers(what: str, labels: Any, logits: Any) -> Any:
     return ops.cast(labels, "int32")
 
 
+def label_probabilities(labels: Any, logits: Any) -> Any:
+    """Labels in the form of logits: class numbers as one-hot, soft labels as they are.
+
+    Args:
+        labels: `(batch, ...)`, `(batch, ..., 1)` or `(batch, ..., classes)`.
+        logits: tensor `(batch, ..., classes)`.
+    """
+    rank = len(logits.shape)
+    if len(labels.shape) == rank and labels.shape[-1] == 1:
+        labels = ops.squeeze(labels, axis=-1)
+    if len(labels.shape) < rank:
+        labels = ops.one_hot(ops.cast(labels, "int32"), logits.shape[-1])
+    return ops.cast(labels, logits.dtype)
+
+
 def is_class(numbers: Any, logits: Any) -> Any:
     """bool tensor of the logits' shape: True at each position's class."""
     classes = ops.arange(logits.shape[-1], dtype="int32")
