@@ -95,7 +95,7 @@ def test_every_way_of_building_a_model(kind):
     assert shapes == [(2, 2, 5, 5)] * 2 + [(2, 5, 2, 4)] * 3
     spec = extractor.spec(input_spec(model))
     assert [spec[tap].shape[1:] for tap in taps] == [shape[1:] for shape in shapes]
-    graph = tf.function(extractor, jit_compile=kind == "nested")
+    graph = tf.function(extractor, autograph=False, jit_compile=kind == "nested")
     for tap, value in graph(tf.constant(X)).items():
         np.testing.assert_allclose(value, features[tap], atol=1e-5)
     for layer in model._flatten_layers():

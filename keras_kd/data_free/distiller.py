@@ -332,7 +332,9 @@ class DataFreeDistiller(Distiller):
     def _compiled(self, function):
         if self.run_eagerly:
             return function
-        return tf.function(function, jit_compile=bool(self.jit_compile))
+        return tf.function(
+            function, autograph=False, jit_compile=bool(self.jit_compile)
+        )
 
     def _without_images(self, variables):
         images = vars(self).get("images")

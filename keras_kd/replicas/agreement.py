@@ -22,7 +22,7 @@ def of_all_workers(strategy: Any, values: Any) -> np.ndarray:
     """
     own = tf.constant(values, "int64")
 
-    @tf.function
+    @tf.function(autograph=False)
     def tell():
         def in_replica():
             context = tf.distribute.get_replica_context()

@@ -80,7 +80,7 @@ def robust_accuracy(
 
     # Traced once, for batches of any size.
     specs = [tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in (x, y)]
-    traced = tf.function(withstood).get_concrete_function(
+    traced = tf.function(withstood, autograph=False).get_concrete_function(
         *specs, tf.TensorSpec((2,), "int32")
     )
     found = []

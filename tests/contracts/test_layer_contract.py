@@ -100,7 +100,7 @@ def test_sizes_may_be_unknown(row):
         strict=True,
     ):
         assert foretold in (known, None)
-    traced = tf.function(keras.Model([inputs, extra], outputs))
+    traced = tf.function(keras.Model([inputs, extra], outputs), autograph=False)
     x, extras = row.sample(), row.extras()
     assert_near(traced([x, extras]), called(row, layer, x), rtol=1e-5, atol=1e-6)
     fewer = map_tensors(lambda part: part[:2], [x, extras])

@@ -56,7 +56,7 @@ def test_slices_in_a_traced_graph(loss, large):
     expected = loss(*given, *arguments)
     large()
 
-    @tf.function(input_signature=[tf.TensorSpec((None, CLASSES))] * 2)
+    @tf.function(input_signature=[tf.TensorSpec((None, CLASSES))] * 2, autograph=False)
     def step(teacher, student):
         with tf.GradientTape() as tape:
             tape.watch(student)

@@ -170,7 +170,7 @@ def test_compiled_it_is_the_same_attack():
     def made(x):
         return attack.make(x, seen(model, tf.constant(Y)))
 
-    compiled = tf.function(made, jit_compile=True)(x)
+    compiled = tf.function(made, autograph=False, jit_compile=True)(x)
     np.testing.assert_allclose(compiled, made(x), atol=1e-6)
 
 

@@ -46,7 +46,7 @@ def to_tflite(quantized: Any) -> bytes:
         return quantized(given, training=False)
 
     with quiet():
-        concrete = tf.function(infer).get_concrete_function(*specs)
+        concrete = tf.function(infer, autograph=False).get_concrete_function(*specs)
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [concrete], quantized
         )

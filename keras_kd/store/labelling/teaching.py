@@ -56,7 +56,7 @@ def taught_batches(
         taught = x.map(teach, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         yield from taught.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
         return
-    step = tf.function(teach, input_signature=[x.element_spec])
+    step = tf.function(teach, [x.element_spec], autograph=False)
     # An accelerator is given the next batch before this one is written.
     before = None
     for batch in x.prefetch(tf.data.AUTOTUNE):
