@@ -1,18 +1,26 @@
 """What the tests share: small models, small data, one seed."""
 
+import gc
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+
+def pytest_collection_finish():
+    """What importing made stays: to look through it costs a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def _fresh_session():
     """Every test starts from one seed, the float32 policy and no leftover graphs."""
+    import keras  # not above: the process that deals out the tests runs none
+
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("float32")
     yield
