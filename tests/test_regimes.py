@@ -43,7 +43,7 @@ def test_a_table_is_written_and_runs_are_kept(parts, board, tmp_path, capsys):
 
     def counted(setting):
         calls.append(setting.seed)
-        return known["labels_only"].run(setting), "seen"
+        return known["labels_only"].run(setting), {"seed {:.1f}": setting.seed}
 
     one = dataclasses.replace(known["labels_only"], run=counted)
     run = parts["regimes.table"].run_regimes
@@ -53,6 +53,6 @@ def test_a_table_is_written_and_runs_are_kept(parts, board, tmp_path, capsys):
     (row,) = found["rows"]
     assert len(row["runs"]) == 2
     assert row["accuracy"] == pytest.approx(sum(row["runs"]) / 2)
-    assert row["epochs"] == 1 and row["note"] == "seen"
+    assert row["epochs"] == 1 and row["note"] == "seed 0.5"
     assert json.loads((tmp_path / "out/regimes.json").read_text()) == found
     assert "| `labels_only`:" in (tmp_path / "out/regimes.md").read_text()

@@ -30,8 +30,7 @@ def learned_matching(setting: Setting):
     terms = methods.semckd(STAGES, STAGES, weight=10.0) + _terms()
     distiller = setting.fit(Distiller(setting.teacher, student, terms))
     found = regimes.layer_matching(distiller, setting.x_test[:256])
-    pairs = ", ".join(f"{s} ← {t}" for s, t in found.strongest.items())
-    return student, pairs
+    return student, {f"{s} ← {t}": 1.0 for s, t in found.strongest.items()}
 
 
 @regime("low_to_high", "attention maps from low to high, then answers and labels")
@@ -64,11 +63,11 @@ def _chain(setting, dense):
         setting.teacher, students, _terms, setting.fit, dense=dense
     )
     (first,) = made.assistants
-    return made.student, f"the assistant {setting.accuracy(first):.1%}"
+    return made.student, {"the assistant {:.1%}": setting.accuracy(first)}
 
 
 def _from_vit(setting, terms):
     vit = setting.fit(setting.other_kind("vit", UNLIKE, "vit"))
     student = setting.student()
     setting.fit(Distiller(vit, student, terms + _terms()))
-    return student, f"the ViT {setting.accuracy(vit):.1%}"
+    return student, {"the ViT {:.1%}": setting.accuracy(vit)}

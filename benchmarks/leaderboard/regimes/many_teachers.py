@@ -40,8 +40,8 @@ def teachers_by_correctness(setting: Setting):
 def learned_teachers(setting: Setting):
     teacher = EnsembleTeacher(_members(setting), "probabilities", "learned")
     student = _taught(setting, teacher)
-    told = ", ".join(f"{n} {w:.2f}" for n, w in teacher.learned_weights.items())
-    return student, f"weights: {told}"
+    weights = teacher.learned_weights.items()
+    return student, {f"weight of {name} {{:.2f}}": one for name, one in weights}
 
 
 @regime("expert_teachers", "two teachers who know half of the classes each, no labels")
@@ -70,7 +70,7 @@ def expert_teachers(setting: Setting):
     setting.fit(distiller, loss=None)
     logits = np.asarray(teacher(setting.x_test)["output"])
     found = np.mean(logits.argmax(-1) == setting.y_test)
-    return student, f"both together {found:.1%}"
+    return student, {"both together {:.1%}": found}
 
 
 def _noisy(setting: Setting) -> np.ndarray:
@@ -94,4 +94,4 @@ def noisy_labels(setting: Setting):
     student = _from_noisy(setting, DynamicStrength("label_trust"))
     plain = setting.accuracy(_from_noisy(setting, None))
     setting.passes /= 2  # the other student is only for comparison
-    return student, f"with equal trust {plain:.1%}"
+    return student, {"with equal trust {:.1%}": plain}

@@ -15,18 +15,12 @@ from .setting import Setting, regime
 
 @regime("mutual", "two peers that learn side by side, KL both ways")
 def mutual(setting: Setting):
-    cohort = Cohort({"a": setting.student("a"), "b": setting.network(1.0, "b")})
-    setting.fit(Distiller(SelfTeacher(), cohort, methods.mutual(cohort)))
-    peers = cohort.peers
-    return peers["a"], f"the other peer {setting.accuracy(peers['b']):.1%}"
+    return _side_by_side(setting, 1.0)
 
 
 @regime("mutual_unlike", "as `mutual`, the other peer twice as wide")
 def mutual_unlike(setting: Setting):
-    cohort = Cohort({"a": setting.student("a"), "b": setting.network(2.0, "b")})
-    setting.fit(Distiller(SelfTeacher(), cohort, methods.mutual(cohort)))
-    peers = cohort.peers
-    return peers["a"], f"the wide peer {setting.accuracy(peers['b']):.1%}"
+    return _side_by_side(setting, 2.0)
 
 
 @regime("native_ensemble", "three branches on one trunk, taught by their ensemble")
@@ -36,7 +30,7 @@ def native_ensemble(setting: Setting):
     setting.fit(Distiller(SelfTeacher(), branched, methods.one(branched)))
     said = branched.predict(setting.x_test, batch_size=500, verbose=0)["ensemble"]
     right = (said.argmax(-1) == setting.y_test).mean()
-    return student, f"the ensemble {right:.1%}"
+    return student, {"the ensemble {:.1%}": right}
 
 
 @regime("own_teacher", "exits at two stages, taught by the student's end")
@@ -50,10 +44,11 @@ def own_teacher(setting: Setting):
     early = exits.predict_early(setting.x_test, threshold=0.9, batch_size=500)
     right = (early.logits.argmax(-1) == setting.y_test).mean()
     left = early.shares["exit_1"] + early.shares["exit_2"]
-    return student, (
-        f"exit 1 alone {first:.1%}; stopping where sure {right:.1%}, "
-        f"{left:.0%} of the images early"
-    )
+    return student, {
+        "exit 1 alone {:.1%}": first,
+        "stopping where sure {:.1%}": right,
+        "{:.0%} of the images early": left,
+    }
 
 
 @regime("mean_teacher", "labels, and the average of the student's past")
@@ -62,7 +57,7 @@ def mean_teacher(setting: Setting):
     views = {"shifted": _shifted}
     terms = methods.mean_teacher("shifted", weight=_rising(setting))
     setting.fit(Distiller(teacher, student, terms, views=views))
-    return student, f"the average itself {setting.accuracy(teacher.model):.1%}"
+    return student, {"the average itself {:.1%}": setting.accuracy(teacher.model)}
 
 
 @regime("agreement", "labels, and agreement of the image with its shifted copy")
@@ -77,7 +72,7 @@ def agreement(setting: Setting):
 def generations(setting: Setting):
     found = born_again(lambda number: setting.student(f"born_{number}"), setting.fit, 3)
     first, second = (setting.accuracy(model) for model in found[:2])
-    return found[-1], f"before it {first:.1%}, {second:.1%}"
+    return found[-1], {"before it {:.1%}": first, "{:.1%} after one": second}
 
 
 @regime("teacher_free", "labels, and a virtual teacher 99 % sure of them")
@@ -85,6 +80,13 @@ def teacher_free(setting: Setting):
     student, terms = setting.student(), methods.teacher_free()
     setting.fit(Distiller(VirtualTeacher(), student, terms, hard_loss_weight=0.9))
     return student
+
+
+def _side_by_side(setting, width):
+    cohort = Cohort({"a": setting.student("a"), "b": setting.network(width, "b")})
+    setting.fit(Distiller(SelfTeacher(), cohort, methods.mutual(cohort)))
+    student, other = cohort.peers.values()
+    return student, {"the other peer {:.1%}": setting.accuracy(other)}
 
 
 def _rising(setting):

@@ -36,17 +36,15 @@ def _under_attack(setting: Setting, terms, objective: str):
         loss=None,
     )
     plain = _aside(setting).fit(setting.student("plain"))
-    found = {
-        name: robust_accuracy(
-            model, setting.x_test, setting.y_test, PGD(EPSILON, 2 * STEPS)
-        )
-        for name, model in (("labels", plain), ("teacher", teacher), ("own", student))
+    told = {
+        f"under PGD of ε {EPSILON:g} {{:.1%}}": student,
+        "its teacher {:.1%}": teacher,
+        "by labels alone {:.1%}": plain,
     }
-    note = (
-        f"under PGD of ε {EPSILON:g} {found['own']:.1%}, its teacher "
-        f"{found['teacher']:.1%}, by labels alone {found['labels']:.1%}"
-    )
-    return student, note
+    test, attack = (setting.x_test, setting.y_test), PGD(EPSILON, 2 * STEPS)
+    return student, {
+        words: robust_accuracy(model, *test, attack) for words, model in told.items()
+    }
 
 
 @regime("ard", "answers under attack as a robust teacher does without")
@@ -67,7 +65,7 @@ def without_forgetting(setting: Setting):
     given = setting.x[new], setting.y[new]
     setting.fit(Distiller(old, wider, terms), *given, loss=SeparatedSoftmax(OLD))
     _aside(setting).fit(forgetful, *given)
-    return wider, f"by labels alone {setting.accuracy(forgetful):.1%}"
+    return wider, {"by labels alone {:.1%}": setting.accuracy(forgetful)}
 
 
 def _lasting(setting: Setting) -> tuple[keras.Model, keras.Model, keras.Model]:

@@ -122,8 +122,9 @@ class Regime:
     Args:
         name: str, in snake case.
         about: str, what it is in one line.
-        run: function of a `Setting` that returns the student to deploy, or that and a
-            note with a figure of its own.
+        run: function of a `Setting` that returns the student to deploy, or that and
+            further figures: a dict from words such as `"its teacher {:.1%}"` to a
+            number, of which the table has the mean.
     """
 
     name: str

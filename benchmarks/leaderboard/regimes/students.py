@@ -13,7 +13,10 @@ def _slim(setting: Setting, inherit: bool):
     best = suggest(setting.teacher, budget, depths=(1.0,)).best
     student = slim(setting.teacher, best.width, best.depth, inherit)
     setting.fit(Distiller(setting.teacher, student, methods.hinton(weight=1.0)))
-    return student, f"width {best.width}, {best.cost.parameters:,} parameters"
+    return student, {
+        f"width {best.width}": 1.0,
+        "{:,.0f} parameters": best.cost.parameters,
+    }
 
 
 @regime("slim_new", "the teacher made narrower, with new weights, under the teacher")

@@ -108,15 +108,24 @@ def _run(
     keras.utils.set_random_seed(seed)
     setting, start = Setting(board, images, teacher, seed), _cpu_seconds()
     given = regime.run(setting)
-    student, note = given if isinstance(given, tuple) else (given, "")
+    student, figures = given if isinstance(given, tuple) else (given, {})
     seconds = _cpu_seconds() - start
     return {
         "accuracy": setting.accuracy(student),
         "epochs": setting.passes,
         "seconds": round(seconds, 1),
         "parameters": student.count_params(),
-        "note": note,
+        "figures": {words: float(figure) for words, figure in figures.items()},
     }
+
+
+def _note(runs):
+    """The means of what the runs tell; where one tells more, of those that do."""
+    words = dict.fromkeys(word for figures in runs for word in figures)
+    return ", ".join(
+        word.format(np.mean([found[word] for found in runs if word in found]))
+        for word in words
+    )
 
 
 def _percent(value):
@@ -141,6 +150,6 @@ def _row(regime, runs):
         "error": spread and float(spread),
         "epochs": runs[0]["epochs"],
         "seconds": float(np.mean([run["seconds"] for run in runs])),
-        "note": runs[0]["note"],
+        "note": _note([run["figures"] for run in runs]),
         "runs": accuracies,
     }
