@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_kd.datasets import load_dataset
 from keras_kd.workflow import Augmentation
@@ -54,6 +55,24 @@ class Training:
             jit_compile=False,  # on a CPU, compiling takes longer than it saves
         )
         return steps
+
+    def fit(
+        self, model: Any, x: np.ndarray, y: np.ndarray, seed: int, callbacks: Any = None
+    ) -> None:
+        """Train what is compiled, on full batches in another order each epoch.
+
+        Keras itself shuffles arrays alike in each epoch once a seed is set.
+        """
+        data = tf.data.Dataset.from_tensor_slices((x, y))
+        data = data.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
+        model.fit(
+            data.repeat().batch(self.batch_size, drop_remainder=True),
+            epochs=self.epochs,
+            steps_per_epoch=max(1, len(x) // self.batch_size),
+            shuffle=False,  # is shuffled
+            callbacks=callbacks,
+            verbose=0,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,15 +33,8 @@ def main(folder: Path, seed: int) -> None:
         student = replicas.synchronized(student)
         distiller = Distiller(teacher, student, methods.hinton(weight=1.0))
         budget.compiled(distiller, len(data["x"]))
-    keras.utils.set_random_seed(seed)  # the order of the batches, the same in both
-    distiller.fit(
-        data["x"],
-        data["y"],
-        budget.batch_size,
-        budget.epochs,
-        verbose=0,
-        callbacks=[replicas.Backup(folder / "backup")],
-    )
+    backup = replicas.Backup(folder / "backup")
+    budget.fit(distiller, data["x"], data["y"], seed, [backup])
     if replicas.is_chief():
         student.save(folder / "trained.keras")
 

@@ -96,8 +96,7 @@ class Setting:
         epochs = epochs or self.board.learning.epochs
         budget = dataclasses.replace(self.board.learning, epochs=epochs)
         budget.compiled(model, len(x), loss)
-        keras.utils.set_random_seed(self.seed)  # the order of the batches
-        model.fit(x, y, budget.batch_size, epochs, verbose=0, callbacks=callbacks)
+        budget.fit(model, x, y, self.seed, callbacks)
         self.passes += epochs
         return model
 
