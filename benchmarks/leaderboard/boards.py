@@ -56,20 +56,27 @@ class Training:
         )
         return steps
 
-    def fit(
-        self, model: Any, x: np.ndarray, y: np.ndarray, seed: int, callbacks: Any = None
-    ) -> None:
-        """Train what is compiled, on full batches in another order each epoch.
+    def places(self, images: int, seed: int) -> tf.data.Dataset:
+        """Rows in full batches without end, in another order each epoch.
 
         Keras itself shuffles arrays alike in each epoch once a seed is set.
         """
-        data = tf.data.Dataset.from_tensor_slices((x, y))
-        data = data.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
+        order = tf.data.Dataset.range(images)
+        order = order.shuffle(images, seed=seed, reshuffle_each_iteration=True)
+        return order.repeat().batch(self.batch_size, drop_remainder=True)
+
+    def fit(
+        self, model: Any, x: np.ndarray, y: np.ndarray, seed: int, callbacks: Any = None
+    ) -> None:
+        """Train what is compiled on arrays, in the batches of `places`."""
+        data = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
         model.fit(
-            data.repeat().batch(self.batch_size, drop_remainder=True),
+            self.places(len(x), seed).map(
+                lambda rows: tuple(tf.gather(part, rows) for part in data)
+            ),
             epochs=self.epochs,
             steps_per_epoch=max(1, len(x) // self.batch_size),
-            shuffle=False,  # is shuffled
+            shuffle=False,  # `places` did
             callbacks=callbacks,
             verbose=0,
         )

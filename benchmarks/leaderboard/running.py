@@ -136,17 +136,17 @@ def _fit(
     steps = training.compiled(model, len(rows))
     clock = Clock(steps)
     model.fit(
-        _batches(images, rows, training.batch_size, augment, seed, with_index),
+        _batches(images, rows, training, augment, seed, with_index),
         epochs=training.epochs,
         steps_per_epoch=steps,
         callbacks=[clock],
-        shuffle=False,  # `_batches` did
+        shuffle=False,  # `places` did
         verbose=0,
     )
     return clock
 
 
-def _batches(images, rows, batch_size, augment, seed, with_index) -> tf.data.Dataset:
+def _batches(images, rows, training, augment, seed, with_index) -> tf.data.Dataset:
     """Full batches without end; the same from the same seed for every method."""
     x = tf.convert_to_tensor(images.x[rows])
     y = tf.convert_to_tensor(images.y[rows])
@@ -156,7 +156,5 @@ def _batches(images, rows, batch_size, augment, seed, with_index) -> tf.data.Dat
         labels = tf.gather(y, places)
         return views, pack_targets(labels, index=places) if with_index else labels
 
-    order = tf.data.Dataset.range(len(rows))
-    order = order.shuffle(len(rows), seed=seed, reshuffle_each_iteration=True)
-    order = order.repeat().batch(batch_size, drop_remainder=True)
-    return order.enumerate().map(batch, num_parallel_calls=1).prefetch(4)
+    order = training.places(len(rows), seed).enumerate()
+    return order.map(batch, num_parallel_calls=1).prefetch(4)
